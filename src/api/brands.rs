@@ -1,0 +1,120 @@
+//! `/v1/brands`: operators make and change them; everybody else sees their own.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+
+use super::Api;
+use super::body::{Body, given};
+use super::caller::Caller;
+use super::parameters::Parameters;
+use super::problem::Problem;
+use super::resource::{self, Resource, id_in_path};
+use crate::domain::id::{BrandId, BrandKind};
+use crate::domain::invalid::Invalid;
+use crate::domain::money::Currency;
+use crate::domain::role::Need;
+use crate::domain::text::{ClickParam, Name, TimeZoneName};
+use crate::domain::tier::TierBounds;
+use crate::store::{Brand, Record as _};
+
+impl Resource for Brand {
+    type Kind = BrandKind;
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct New {
+    name: Name,
+    currency: Option<Currency>,
+    timezone: Option<TimeZoneName>,
+    #[serde(default, deserialize_with = "given")]
+    click_param: Option<Option<ClickParam>>,
+    tier_bounds: Option<TierBounds>,
+}
+
+/// The currency is not among these: amounts that were counted in it would change their meaning.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Edit {
+    #[serde(default, deserialize_with = "given")]
+    name: Option<Name>,
+    #[serde(default, deserialize_with = "given")]
+    timezone: Option<TimeZoneName>,
+    #[serde(default, deserialize_with = "given")]
+    click_param: Option<Option<ClickParam>>,
+    #[serde(default, deserialize_with = "given")]
+    tier_bounds: Option<TierBounds>,
+}
+
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(super::at("/v1/brands").post(create).get(list))
+        .service(super::at("/v1/brands/{id}").get(get).patch(update).delete(archive));
+}
+
+async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpResponse, Problem> {
+    caller.must(Need::Operate)?;
+    let new: New = body.read()?;
+    let brand = Brand {
+        id: BrandId::random(),
+        name: new.name,
+        currency: new.currency.unwrap_or(Currency::USD),
+        timezone: new.timezone.unwrap_or_else(TimeZoneName::utc),
+        click_param: new.click_param.unwrap_or_else(|| Some(ClickParam::standard())),
+        tier_bounds: new.tier_bounds.unwrap_or_default(),
+        created_at: api.clock.now(),
+        archived_at: None,
+    };
+    let brand = api.store.create(brand).await?;
+    api.in_force().await;
+    resource::created(&api, brand.id, &brand).await
+}
+
+async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let brand = caller.brand(Need::Read)?;
+    resource::list::<Brand>(&api, caller.own_brand(), brand, Parameters::of(&request), &[]).await
+}
+
+async fn get(api: web::Data<Api>, caller: Caller, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+    caller.must(Need::Read)?;
+    let id = id_in_path::<BrandKind>(&path, Brand::WHAT)?;
+    let brand: Brand = api.store.get(caller.own_brand(), id.number()).await?;
+    resource::shown(&api, id, &brand).await
+}
+
+async fn update(
+    api: web::Data<Api>,
+    caller: Caller,
+    path: web::Path<String>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    caller.must(Need::Operate)?;
+    let id = id_in_path::<BrandKind>(&path, Brand::WHAT)?;
+    let edit: Edit = body.read()?;
+    let apply = move |brand: &mut Brand| -> Result<(), Invalid> {
+        if let Some(name) = edit.name {
+            brand.name = name;
+        }
+        if let Some(timezone) = edit.timezone {
+            brand.timezone = timezone;
+        }
+        if let Some(click_param) = edit.click_param {
+            brand.click_param = click_param;
+        }
+        if let Some(tier_bounds) = edit.tier_bounds {
+            brand.tier_bounds = tier_bounds;
+        }
+        Ok(())
+    };
+    let brand: Brand = api.store.update(None, id.number(), apply).await?;
+    api.in_force().await;
+    resource::shown(&api, id, &brand).await
+}
+
+async fn archive(api: web::Data<Api>, caller: Caller, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+    caller.must(Need::Operate)?;
+    let id = id_in_path::<BrandKind>(&path, Brand::WHAT)?;
+    api.store.archive::<Brand>(None, id.number(), api.clock.now()).await?;
+    api.in_force().await;
+    Ok(HttpResponse::NoContent().finish())
+}

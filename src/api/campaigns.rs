@@ -1,0 +1,153 @@
+//! `/v1/campaigns`.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+
+use super::Api;
+use super::body::{Body, given};
+use super::caller::Caller;
+use super::parameters::Parameters;
+use super::problem::Problem;
+use super::resource::{self, Resource, id_in_path};
+use crate::domain::campaign::AttributionRule;
+use crate::domain::id::{CampaignId, CampaignKind};
+use crate::domain::invalid::Invalid;
+use crate::domain::role::Need;
+use crate::domain::target_url::{TargetPolicy, TargetUrl};
+use crate::domain::text::Name;
+use crate::domain::time::Instant;
+use crate::domain::utm::UtmTemplate;
+use crate::store::{Campaign, Record as _};
+
+impl Resource for Campaign {
+    type Kind = CampaignKind;
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct New {
+    name: Name,
+    destination_url: String,
+    fallback_url: Option<String>,
+    utm: Option<UtmTemplate>,
+    starts_at: Option<Instant>,
+    ends_at: Option<Instant>,
+    attribution: Option<AttributionRule>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Edit {
+    #[serde(default, deserialize_with = "given")]
+    name: Option<Name>,
+    #[serde(default, deserialize_with = "given")]
+    destination_url: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    fallback_url: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
+    utm: Option<UtmTemplate>,
+    #[serde(default, deserialize_with = "given")]
+    starts_at: Option<Option<Instant>>,
+    #[serde(default, deserialize_with = "given")]
+    ends_at: Option<Option<Instant>>,
+    #[serde(default, deserialize_with = "given")]
+    attribution: Option<AttributionRule>,
+}
+
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    let one = super::at("/v1/campaigns/{id}")
+        .get(resource::get::<Campaign>)
+        .patch(update)
+        .delete(resource::archive::<Campaign>);
+    config
+        .service(super::at("/v1/campaigns").post(create).get(list))
+        .service(one);
+}
+
+/// A destination as the policy of this installation allows it.
+pub(super) fn target(field: &str, raw: &str, policy: &TargetPolicy) -> Result<TargetUrl, Invalid> {
+    TargetUrl::parse(raw, policy).map_err(|error| Invalid::one(field, error))
+}
+
+fn check(campaign: &Campaign) -> Result<(), Invalid> {
+    if let (Some(start), Some(end)) = (campaign.starts_at, campaign.ends_at)
+        && end <= start
+    {
+        return Err(Invalid::one("ends_at", "must lie after starts_at"));
+    }
+    campaign.attribution.check()
+}
+
+async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpResponse, Problem> {
+    let brand = caller.brand(Need::Manage)?;
+    let new: New = body.read()?;
+    let fallback = new
+        .fallback_url
+        .as_deref()
+        .map(|raw| target("fallback_url", raw, &api.targets))
+        .transpose()?;
+    let campaign = Campaign {
+        id: CampaignId::random(),
+        brand_id: brand,
+        name: new.name,
+        destination_url: target("destination_url", &new.destination_url, &api.targets)?
+            .as_str()
+            .to_owned(),
+        fallback_url: fallback.map(|url| url.as_str().to_owned()),
+        utm: new.utm.unwrap_or_default(),
+        starts_at: new.starts_at,
+        ends_at: new.ends_at,
+        attribution: new.attribution.unwrap_or_default(),
+        created_at: api.clock.now(),
+        archived_at: None,
+    };
+    check(&campaign)?;
+    let campaign = api.store.create(campaign).await?;
+    api.in_force().await;
+    resource::created(&api, brand, &campaign).await
+}
+
+async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let brand = caller.brand(Need::Read)?;
+    resource::list::<Campaign>(&api, Some(brand), brand, Parameters::of(&request), &[]).await
+}
+
+async fn update(
+    api: web::Data<Api>,
+    caller: Caller,
+    path: web::Path<String>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let brand = caller.brand(Need::Manage)?;
+    let id = id_in_path::<CampaignKind>(&path, Campaign::WHAT)?;
+    let edit: Edit = body.read()?;
+    let policy = api.targets.clone();
+    let apply = move |campaign: &mut Campaign| -> Result<(), Invalid> {
+        if let Some(name) = edit.name {
+            campaign.name = name;
+        }
+        if let Some(raw) = edit.destination_url {
+            campaign.destination_url = target("destination_url", &raw, &policy)?.as_str().to_owned();
+        }
+        if let Some(raw) = edit.fallback_url {
+            let url = raw.map(|raw| target("fallback_url", &raw, &policy)).transpose()?;
+            campaign.fallback_url = url.map(|url| url.as_str().to_owned());
+        }
+        if let Some(utm) = edit.utm {
+            campaign.utm = utm;
+        }
+        if let Some(starts_at) = edit.starts_at {
+            campaign.starts_at = starts_at;
+        }
+        if let Some(ends_at) = edit.ends_at {
+            campaign.ends_at = ends_at;
+        }
+        if let Some(attribution) = edit.attribution {
+            campaign.attribution = attribution;
+        }
+        check(campaign)
+    };
+    let campaign = api.store.update_campaign(Some(brand), id, apply).await?;
+    api.in_force().await;
+    resource::shown(&api, brand, &campaign).await
+}

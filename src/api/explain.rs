@@ -1,0 +1,51 @@
+//! `/v1/conversions/{id}/explain`: why somebody earned a sale, or nobody did.
+
+use actix_web::{HttpResponse, web};
+use serde_json::{Value, json};
+
+use super::Api;
+use super::caller::Caller;
+use super::conversions;
+use super::problem::Problem;
+use crate::domain::attribution::Why;
+use crate::domain::role::Need;
+use crate::store::StoredTouchpoint;
+
+pub(super) async fn explain(
+    api: web::Data<Api>,
+    caller: Caller,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let brand = caller.brand(Need::Read)?;
+    let (id, stored) = conversions::find(&api, brand, &path).await?;
+    let touchpoints = api.store.touchpoints(&id).await?;
+    let window_days = touchpoints.iter().rev().find_map(|touch| touch.window_days);
+    let mut explained = conversions::shown(&stored);
+    explained["why"] = sentence(&stored.state, stored.reason.as_deref()).into();
+    explained["rule"] = json!({"model": "last_touch", "window_days": window_days});
+    explained["deal"] = Value::Null;
+    explained["touchpoints"] = touchpoints.iter().map(shown).collect::<Vec<_>>().into();
+    Ok(HttpResponse::Ok().json(explained))
+}
+
+fn sentence(state: &str, reason: Option<&str>) -> String {
+    match (state, reason.and_then(Why::from_code)) {
+        ("test", _) => "A test order: stored, never counted.".to_owned(),
+        (_, Some(why)) => why.sentence().to_owned(),
+        _ => "The last eligible click before the order earned it.".to_owned(),
+    }
+}
+
+fn shown(touch: &StoredTouchpoint) -> Value {
+    let why = touch.why.as_deref().and_then(Why::from_code).map(Why::sentence);
+    let credited = (touch.verdict == "credited").then_some("The last eligible click before the order.");
+    json!({
+        "kind": touch.kind,
+        "id": touch.given,
+        "at": touch.at,
+        "link_id": touch.link_id,
+        "verdict": touch.verdict,
+        "reason": touch.why,
+        "why": why.or(credited),
+    })
+}

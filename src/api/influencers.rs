@@ -1,0 +1,139 @@
+//! `/v1/influencers`.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::Api;
+use super::body::{Body, given};
+use super::caller::Caller;
+use super::parameters::Parameters;
+use super::problem::Problem;
+use super::resource::{self, Resource, Showing, id_in_path};
+use crate::domain::id::{InfluencerId, InfluencerKind};
+use crate::domain::influencer::{Account, MAX_ACCOUNTS, MAX_TAGS, tier};
+use crate::domain::invalid::Invalid;
+use crate::domain::role::Need;
+use crate::domain::text::{Email, Handle, Label, Name};
+use crate::store::{Influencer, Record as _};
+
+/// Characters of a share token: long enough that nobody guesses another influencer's page.
+const SHARE_TOKEN_CHARS: usize = 24;
+
+impl Resource for Influencer {
+    type Kind = InfluencerKind;
+
+    fn derive(&self, showing: &Showing<'_>, map: &mut Map<String, Value>) {
+        let tier = tier(&self.accounts, &showing.brand.tier_bounds);
+        map.insert("tier".to_owned(), tier.map_or(Value::Null, |tier| tier.as_str().into()));
+        let share_url = showing.api.api_public_url.join(&format!("i/{}", self.share_token));
+        map.insert(
+            "share_url".to_owned(),
+            share_url.map_or(Value::Null, |url| url.as_str().into()),
+        );
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct New {
+    handle: Handle,
+    name: Name,
+    email: Option<Email>,
+    accounts: Option<Vec<Account>>,
+    tags: Option<Vec<Label>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Edit {
+    #[serde(default, deserialize_with = "given")]
+    handle: Option<Handle>,
+    #[serde(default, deserialize_with = "given")]
+    name: Option<Name>,
+    #[serde(default, deserialize_with = "given")]
+    email: Option<Option<Email>>,
+    #[serde(default, deserialize_with = "given")]
+    accounts: Option<Vec<Account>>,
+    #[serde(default, deserialize_with = "given")]
+    tags: Option<Vec<Label>>,
+}
+
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    let one = super::at("/v1/influencers/{id}")
+        .get(resource::get::<Influencer>)
+        .patch(update)
+        .delete(resource::archive::<Influencer>);
+    config
+        .service(super::at("/v1/influencers").post(create).get(list))
+        .service(one);
+}
+
+fn check(accounts: &[Account], tags: &[Label]) -> Result<(), Invalid> {
+    let mut wrong = Invalid::default();
+    if accounts.len() > MAX_ACCOUNTS {
+        wrong.add("accounts", format!("at most {MAX_ACCOUNTS} accounts"));
+    }
+    if tags.len() > MAX_TAGS {
+        wrong.add("tags", format!("at most {MAX_TAGS} tags"));
+    }
+    wrong.or()
+}
+
+async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpResponse, Problem> {
+    let brand = caller.brand(Need::Manage)?;
+    let new: New = body.read()?;
+    let (accounts, tags) = (new.accounts.unwrap_or_default(), new.tags.unwrap_or_default());
+    check(&accounts, &tags)?;
+    let influencer = Influencer {
+        id: InfluencerId::random(),
+        brand_id: brand,
+        handle: new.handle,
+        name: new.name,
+        email: new.email,
+        accounts,
+        tags,
+        share_token: nanoid::nanoid!(SHARE_TOKEN_CHARS),
+        created_at: api.clock.now(),
+        archived_at: None,
+    };
+    let influencer = api.store.create(influencer).await?;
+    resource::created(&api, brand, &influencer).await
+}
+
+async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let brand = caller.brand(Need::Read)?;
+    resource::list::<Influencer>(&api, Some(brand), brand, Parameters::of(&request), &[]).await
+}
+
+async fn update(
+    api: web::Data<Api>,
+    caller: Caller,
+    path: web::Path<String>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let brand = caller.brand(Need::Manage)?;
+    let id = id_in_path::<InfluencerKind>(&path, Influencer::WHAT)?;
+    let edit: Edit = body.read()?;
+    let apply = move |influencer: &mut Influencer| -> Result<(), Invalid> {
+        // Links keep the handle that their UTM parameters were minted with.
+        if let Some(handle) = edit.handle {
+            influencer.handle = handle;
+        }
+        if let Some(name) = edit.name {
+            influencer.name = name;
+        }
+        if let Some(email) = edit.email {
+            influencer.email = email;
+        }
+        if let Some(accounts) = edit.accounts {
+            influencer.accounts = accounts;
+        }
+        if let Some(tags) = edit.tags {
+            influencer.tags = tags;
+        }
+        check(&influencer.accounts, &influencer.tags)
+    };
+    let influencer: Influencer = api.store.update(Some(brand), id.number(), apply).await?;
+    resource::shown(&api, brand, &influencer).await
+}

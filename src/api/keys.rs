@@ -1,0 +1,150 @@
+//! `/v1/keys`: shown once, stored hashed.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+
+use super::Api;
+use super::body::Body;
+use super::caller::{Caller, key_hash};
+use super::parameters::Parameters;
+use super::problem::Problem;
+use super::resource::{self, Resource, id_in_path};
+use crate::domain::id::{BrandId, KeyId, KeyKind};
+use crate::domain::invalid::Invalid;
+use crate::domain::role::{Need, Role};
+use crate::domain::text::Name;
+use crate::domain::time::Instant;
+use crate::store::{ApiKey, Record as _, Scope};
+
+/// Random characters of a key: 40 of 62 letters and digits are 238 bits.
+const KEY_CHARS: usize = 40;
+const KEY_PREFIX: &str = "llk_";
+/// Characters of a key that are kept to recognise it by.
+const HINT_CHARS: usize = 8;
+
+impl Resource for ApiKey {
+    type Kind = KeyKind;
+}
+
+/// Draws a new key.
+#[must_use]
+pub fn draw_key() -> String {
+    let alphabet: Vec<char> = ('0'..='9').chain('a'..='z').chain('A'..='Z').collect();
+    format!("{KEY_PREFIX}{}", nanoid::nanoid!(KEY_CHARS, &alphabet))
+}
+
+/// A key that is to be stored.
+#[derive(Debug)]
+pub struct NewKey<'a> {
+    /// The key itself.
+    pub key: &'a str,
+    /// What it is for.
+    pub name: Name,
+    /// What it may do.
+    pub role: Role,
+    /// Its brand; `None` for operators.
+    pub brand: Option<BrandId>,
+    /// When it was made.
+    pub now: Instant,
+}
+
+impl From<NewKey<'_>> for ApiKey {
+    fn from(new: NewKey<'_>) -> Self {
+        Self {
+            id: KeyId::random(),
+            brand_id: new.brand,
+            role: new.role,
+            name: new.name,
+            hint: new.key.chars().take(HINT_CHARS).collect(),
+            hash: key_hash(new.key),
+            created_at: new.now,
+            archived_at: None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct New {
+    name: Name,
+    role: Option<Role>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Edit {
+    name: Name,
+}
+
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(super::at("/v1/keys").post(create).get(list))
+        .service(super::at("/v1/keys/{id}").get(get).patch(update).delete(archive));
+}
+
+/// Operators manage all keys; admins those of their brand.
+fn scope(caller: &Caller) -> Result<Scope, Problem> {
+    caller.must(Need::Manage)?;
+    Ok(caller.own_brand())
+}
+
+async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpResponse, Problem> {
+    let brand = caller.brand(Need::Manage)?;
+    let new: New = body.read()?;
+    let role = new.role.unwrap_or(Role::Read);
+    if role == Role::Operator && caller.role() != Role::Operator {
+        return Err(Problem::forbidden("Only an operator can make operator keys."));
+    }
+    let key = draw_key();
+    let stored = api
+        .store
+        .create(ApiKey::from(NewKey {
+            key: &key,
+            name: new.name,
+            role,
+            brand: (role != Role::Operator).then_some(brand),
+            now: api.clock.now(),
+        }))
+        .await?;
+    api.in_force().await;
+    let mut shown = resource::show_in(&api, brand, &stored).await?;
+    shown["key"] = key.into();
+    Ok(HttpResponse::Created().json(shown))
+}
+
+async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let brand = caller.brand(Need::Manage)?;
+    resource::list::<ApiKey>(&api, scope(&caller)?, brand, Parameters::of(&request), &[]).await
+}
+
+async fn get(api: web::Data<Api>, caller: Caller, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let scope = scope(&caller)?;
+    let id = id_in_path::<KeyKind>(&path, ApiKey::WHAT)?;
+    let key: ApiKey = api.store.get(scope, id.number()).await?;
+    resource::shown(&api, caller.brand(Need::Manage)?, &key).await
+}
+
+async fn update(
+    api: web::Data<Api>,
+    caller: Caller,
+    path: web::Path<String>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let scope = scope(&caller)?;
+    let id = id_in_path::<KeyKind>(&path, ApiKey::WHAT)?;
+    let edit: Edit = body.read()?;
+    let apply = move |key: &mut ApiKey| -> Result<(), Invalid> {
+        key.name = edit.name;
+        Ok(())
+    };
+    let key: ApiKey = api.store.update(scope, id.number(), apply).await?;
+    resource::shown(&api, caller.brand(Need::Manage)?, &key).await
+}
+
+async fn archive(api: web::Data<Api>, caller: Caller, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let scope = scope(&caller)?;
+    let id = id_in_path::<KeyKind>(&path, ApiKey::WHAT)?;
+    api.store.archive::<ApiKey>(scope, id.number(), api.clock.now()).await?;
+    api.in_force().await;
+    Ok(HttpResponse::NoContent().finish())
+}

@@ -1,0 +1,93 @@
+//! Query parameters: known ones are taken, whatever is left is refused.
+
+use std::str::FromStr;
+
+use actix_web::HttpRequest;
+
+use super::problem::Problem;
+use crate::store::Page;
+
+/// Things on a page where the caller names no number, and at most.
+const PAGE_DEFAULT: u16 = 50;
+const PAGE_MAX: u16 = 500;
+
+/// The parameters of one request.
+pub(super) struct Parameters {
+    given: Vec<(String, String)>,
+}
+
+impl Parameters {
+    pub(super) fn of(request: &HttpRequest) -> Self {
+        let pairs = url::form_urlencoded::parse(request.query_string().as_bytes());
+        Self {
+            given: pairs
+                .map(|(name, value)| (name.into_owned(), value.into_owned()))
+                .collect(),
+        }
+    }
+
+    /// All of them, for whoever parses them himself.
+    pub(super) fn into_pairs(self) -> Vec<(String, String)> {
+        self.given
+    }
+
+    /// Takes one; twice the same name is refused.
+    pub(super) fn take<T>(&mut self, name: &str) -> Result<Option<T>, Problem>
+    where
+        T: FromStr,
+        T::Err: std::fmt::Display,
+    {
+        let Some(place) = self.given.iter().position(|(given, _)| given == name) else {
+            return Ok(None);
+        };
+        let (_, value) = self.given.swap_remove(place);
+        if self.given.iter().any(|(given, _)| given == name) {
+            return Err(Problem::parameter(name, "is given twice"));
+        }
+        value
+            .parse()
+            .map(Some)
+            .map_err(|error: T::Err| Problem::parameter(name, error.to_string()))
+    }
+
+    /// Takes `limit`: 1 to 500.
+    pub(super) fn limit(&mut self) -> Result<u16, Problem> {
+        let limit = self.take::<u16>("limit")?.unwrap_or(PAGE_DEFAULT);
+        if (1..=PAGE_MAX).contains(&limit) {
+            Ok(limit)
+        } else {
+            Err(Problem::parameter("limit", format!("must be from 1 to {PAGE_MAX}")))
+        }
+    }
+
+    /// Takes `limit`, `cursor` and `archived`.
+    pub(super) fn page(&mut self) -> Result<Page, Problem> {
+        let limit = self.limit()?;
+        let after = match self.take::<String>("cursor")? {
+            None => 0,
+            Some(cursor) => read_cursor(&cursor)?,
+        };
+        let archived = self.take::<bool>("archived")?.unwrap_or(false);
+        Ok(Page { limit, after, archived })
+    }
+
+    /// Nothing may be left.
+    pub(super) fn done(self) -> Result<(), Problem> {
+        match self.given.first() {
+            None => Ok(()),
+            Some((name, _)) => Err(Problem::parameter(name, "is not a parameter of this address")),
+        }
+    }
+}
+
+/// The cursor of a list, from the position where a page ended.
+pub(super) fn cursor(after: i64) -> String {
+    format!("seq_{after}")
+}
+
+fn read_cursor(cursor: &str) -> Result<i64, Problem> {
+    let position = cursor.strip_prefix("seq_").and_then(|digits| digits.parse().ok());
+    position
+        .filter(|after| *after >= 0)
+        .ok_or_else(|| Problem::parameter("cursor", "must be a next_cursor of this list"))
+}

@@ -1,0 +1,138 @@
+//! `/v1/posts`.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+
+use super::Api;
+use super::body::{Body, given};
+use super::caller::Caller;
+use super::parameters::Parameters;
+use super::problem::Problem;
+use super::resource::{self, Resource, id_in_path};
+use crate::domain::id::{CampaignId, InfluencerId, PostId, PostKind};
+use crate::domain::invalid::Invalid;
+use crate::domain::role::Need;
+use crate::domain::target_url::{TargetPolicy, TargetUrl};
+use crate::domain::text::{Label, Name, Platform};
+use crate::domain::time::Instant;
+use crate::store::{Campaign, Influencer, Post, Record};
+
+impl Resource for Post {
+    type Kind = PostKind;
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct New {
+    campaign_id: CampaignId,
+    influencer_id: InfluencerId,
+    platform: Platform,
+    label: Label,
+    url: Option<String>,
+    format: Option<Name>,
+    posted_at: Option<Instant>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Edit {
+    #[serde(default, deserialize_with = "given")]
+    label: Option<Label>,
+    #[serde(default, deserialize_with = "given")]
+    url: Option<Option<String>>,
+    #[serde(default, deserialize_with = "given")]
+    format: Option<Option<Name>>,
+    #[serde(default, deserialize_with = "given")]
+    posted_at: Option<Option<Instant>>,
+}
+
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    let one = super::at("/v1/posts/{id}")
+        .get(resource::get::<Post>)
+        .patch(update)
+        .delete(resource::archive::<Post>);
+    config
+        .service(super::at("/v1/posts").post(create).get(list))
+        .service(one);
+}
+
+/// A post's own address is only shown, never redirected to; it must still be an address.
+fn post_url(raw: &str) -> Result<String, Invalid> {
+    let url = TargetUrl::parse(raw, &TargetPolicy::default()).map_err(|error| Invalid::one("url", error))?;
+    Ok(url.as_str().to_owned())
+}
+
+/// Refuses a reference to something that this brand does not have or has archived.
+async fn must_stand<R: Record>(api: &Api, scope: crate::store::Scope, number: i64, field: &str) -> Result<(), Problem> {
+    match api.store.get::<R>(scope, number).await {
+        Ok(record) if record.archived_at().is_none() => Ok(()),
+        Ok(_) => Err(Invalid::one(field, format!("this {} is archived", R::WHAT)).into()),
+        Err(crate::store::StoreError::NotFound { what }) => {
+            Err(Invalid::one(field, format!("there is no such {what} in this brand")).into())
+        }
+        Err(other) => Err(other.into()),
+    }
+}
+
+async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpResponse, Problem> {
+    let brand = caller.brand(Need::Manage)?;
+    let new: New = body.read()?;
+    must_stand::<Campaign>(&api, Some(brand), new.campaign_id.number(), "campaign_id").await?;
+    must_stand::<Influencer>(&api, Some(brand), new.influencer_id.number(), "influencer_id").await?;
+    let post = Post {
+        id: PostId::random(),
+        brand_id: brand,
+        campaign_id: new.campaign_id,
+        influencer_id: new.influencer_id,
+        platform: new.platform,
+        label: new.label,
+        url: new.url.as_deref().map(post_url).transpose()?,
+        format: new.format,
+        posted_at: new.posted_at,
+        created_at: api.clock.now(),
+        archived_at: None,
+    };
+    let post = api.store.create(post).await?;
+    resource::created(&api, brand, &post).await
+}
+
+async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let brand = caller.brand(Need::Read)?;
+    let mut parameters = Parameters::of(&request);
+    let mut filters = Vec::new();
+    if let Some(id) = parameters.take::<CampaignId>("campaign_id")? {
+        filters.push(("campaign_id", id.number()));
+    }
+    if let Some(id) = parameters.take::<InfluencerId>("influencer_id")? {
+        filters.push(("influencer_id", id.number()));
+    }
+    resource::list::<Post>(&api, Some(brand), brand, parameters, &filters).await
+}
+
+async fn update(
+    api: web::Data<Api>,
+    caller: Caller,
+    path: web::Path<String>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let brand = caller.brand(Need::Manage)?;
+    let id = id_in_path::<PostKind>(&path, Post::WHAT)?;
+    let edit: Edit = body.read()?;
+    let apply = move |post: &mut Post| -> Result<(), Invalid> {
+        if let Some(label) = edit.label {
+            post.label = label;
+        }
+        if let Some(url) = edit.url {
+            post.url = url.as_deref().map(post_url).transpose()?;
+        }
+        if let Some(format) = edit.format {
+            post.format = format;
+        }
+        if let Some(posted_at) = edit.posted_at {
+            post.posted_at = posted_at;
+        }
+        Ok(())
+    };
+    let post: Post = api.store.update(Some(brand), id.number(), apply).await?;
+    resource::shown(&api, brand, &post).await
+}

@@ -1,0 +1,110 @@
+//! What the resources share: how things are shown, listed and archived.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Api;
+use super::caller::Caller;
+use super::parameters::{Parameters, cursor};
+use super::problem::Problem;
+use crate::domain::id::{BrandId, Id, IdKind};
+use crate::domain::role::Need;
+use crate::store::{Brand, Record, Scope};
+
+/// What is known while things are shown.
+pub(super) struct Showing<'a> {
+    pub(super) api: &'a Api,
+    pub(super) brand: &'a Brand,
+}
+
+/// A kind of thing of one brand, as the API shows it.
+pub(super) trait Resource: Record + Serialize {
+    /// Its ids.
+    type Kind: IdKind;
+    /// Adds what is not stored but derived.
+    fn derive(&self, _: &Showing<'_>, _: &mut serde_json::Map<String, Value>) {}
+}
+
+/// One thing as JSON.
+pub(super) fn show<R: Resource>(record: &R, showing: &Showing<'_>) -> Value {
+    let mut shown = serde_json::to_value(record).expect("records have plain keys");
+    if let Value::Object(map) = &mut shown {
+        record.derive(showing, map);
+    }
+    shown
+}
+
+/// An id from an address; whatever is no id of this kind names nothing.
+pub(super) fn id_in_path<K: IdKind>(text: &str, what: &str) -> Result<Id<K>, Problem> {
+    text.parse().map_err(|_| Problem::not_found(what))
+}
+
+/// The brand of a request, as stored.
+pub(super) async fn brand_of(api: &Api, id: BrandId) -> Result<Brand, Problem> {
+    Ok(api.store.get::<Brand>(None, id.number()).await?)
+}
+
+pub(super) async fn show_in<R: Resource>(api: &Api, brand: BrandId, record: &R) -> Result<Value, Problem> {
+    let brand = brand_of(api, brand).await?;
+    Ok(show(record, &Showing { api, brand: &brand }))
+}
+
+/// `201` with the bare resource.
+pub(super) async fn created<R: Resource>(api: &Api, brand: BrandId, record: &R) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Created().json(show_in(api, brand, record).await?))
+}
+
+/// `200` with the bare resource.
+pub(super) async fn shown<R: Resource>(api: &Api, brand: BrandId, record: &R) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::Ok().json(show_in(api, brand, record).await?))
+}
+
+/// GET of one.
+pub(super) async fn get<R: Resource>(
+    api: web::Data<Api>,
+    caller: Caller,
+    path: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let brand = caller.brand(Need::Read)?;
+    Parameters::of(&request).done()?;
+    let id = id_in_path::<R::Kind>(&path, R::WHAT)?;
+    let record: R = api.store.get(Some(brand), id.number()).await?;
+    shown(&api, brand, &record).await
+}
+
+/// GET of many, filtered by ids of other things.
+pub(super) async fn list<R: Resource>(
+    api: &Api,
+    scope: Scope,
+    brand: BrandId,
+    mut parameters: Parameters,
+    filters: &[(&'static str, i64)],
+) -> Result<HttpResponse, Problem> {
+    let page = parameters.page()?;
+    parameters.done()?;
+    let listed = api.store.list::<R>(scope, filters, page).await?;
+    let brand = brand_of(api, brand).await?;
+    let showing = Showing { api, brand: &brand };
+    let data: Vec<_> = listed.data.iter().map(|record| show(record, &showing)).collect();
+    Ok(HttpResponse::Ok().json(serde_json::json!({
+        "data": data,
+        "next_cursor": listed.next.map(cursor),
+    })))
+}
+
+/// DELETE: archives.
+pub(super) async fn archive<R: Resource>(
+    api: web::Data<Api>,
+    caller: Caller,
+    path: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let brand = caller.brand(Need::Manage)?;
+    let id = id_in_path::<R::Kind>(&path, R::WHAT)?;
+    api.store
+        .archive::<R>(Some(brand), id.number(), api.clock.now())
+        .await?;
+    api.in_force().await;
+    Ok(HttpResponse::NoContent().finish())
+}

@@ -1,0 +1,187 @@
+//! The three listeners.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpResponse, HttpServer, web};
+use serde_json::json;
+
+use super::{Roles, StartError};
+use crate::api::{self, Api};
+use crate::catalog::Catalog;
+use crate::config::Config;
+use crate::journal::Writer;
+use crate::metrics::Metrics;
+use crate::redirect::{self, Redirector, ThreadJournal};
+use crate::store::Store;
+
+/// Journals waiting for the redirect threads to pick them up.
+pub(super) type JournalPool = Arc<Mutex<Vec<Writer>>>;
+
+/// Idle connections are kept longer than common proxies keep theirs, so that it is the proxy that
+/// closes and no request meets a closing connection.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Requests under way may finish for so long after SIGTERM.
+const FINISH_SECONDS: u64 = 10;
+const API_THREADS: usize = 2;
+
+/// A bound listener that is to be run.
+pub(super) struct Server {
+    pub(super) address: SocketAddr,
+    pub(super) handle: ServerHandle,
+    pub(super) run: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+/// Binds, names the setting in the error, and hands the running server back.
+macro_rules! serve {
+    ($server:expr, $address:expr, $setting:literal) => {{
+        let server = $server
+            .keep_alive(KEEP_ALIVE)
+            .shutdown_timeout(FINISH_SECONDS)
+            .disable_signals();
+        let failed = |source| StartError::Bind { address: $address, setting: $setting, source };
+        let server = server.bind($address).map_err(failed)?;
+        let address = server.addrs().first().copied().unwrap_or($address);
+        let server = server.run();
+        let handle = server.handle();
+        let run = Box::pin(async move {
+            if let Err(error) = server.await {
+                tracing::error!(%error, setting = $setting, "a listener ended badly");
+            }
+        });
+        Server { address, handle, run }
+    }};
+}
+
+pub(super) fn redirect(
+    config: &Config,
+    redirector: web::Data<Redirector>,
+    pool: JournalPool,
+) -> Result<Server, StartError> {
+    let server = HttpServer::new(move || {
+        // Each thread takes one journal; a thread that was started in place of one that panicked
+        // finds none left, redirects, and counts its clicks as dropped.
+        let writer = pool.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let journal: ThreadJournal = Rc::new(RefCell::new(writer));
+        App::new()
+            .app_data(redirector.clone())
+            .app_data(journal)
+            .configure(redirect::routes)
+    })
+    .workers(config.redirect_threads);
+    Ok(serve!(server, config.redirect_addr, "LINKLEDGER_REDIRECT_ADDR"))
+}
+
+/// The API's socket, bound before the API is made, because the API must know its own address.
+pub(super) struct ApiListener {
+    socket: std::net::TcpListener,
+    asked: SocketAddr,
+}
+
+impl ApiListener {
+    pub(super) fn bind(config: &Config) -> Result<Self, StartError> {
+        let asked = config.api_addr;
+        let socket = std::net::TcpListener::bind(asked).map_err(|source| failed(asked, source))?;
+        Ok(Self { socket, asked })
+    }
+
+    pub(super) fn address(&self) -> Result<SocketAddr, StartError> {
+        self.socket.local_addr().map_err(|source| failed(self.asked, source))
+    }
+
+    pub(super) fn serve(self, api: Api) -> Result<Server, StartError> {
+        let address = self.address()?;
+        let api = web::Data::new(api);
+        let server = HttpServer::new(move || {
+            App::new()
+                .app_data(api.clone())
+                .wrap(from_fn(api::with_request_id))
+                .configure(api::routes)
+        })
+        .workers(API_THREADS)
+        .keep_alive(KEEP_ALIVE)
+        .shutdown_timeout(FINISH_SECONDS)
+        .disable_signals();
+        let server = server
+            .listen(self.socket)
+            .map_err(|source| failed(self.asked, source))?
+            .run();
+        let handle = server.handle();
+        let run = Box::pin(async move {
+            if let Err(error) = server.await {
+                tracing::error!(%error, "the API listener ended badly");
+            }
+        });
+        Ok(Server { address, handle, run })
+    }
+}
+
+fn failed(address: SocketAddr, source: std::io::Error) -> StartError {
+    StartError::Bind {
+        address,
+        setting: "LINKLEDGER_API_ADDR",
+        source,
+    }
+}
+
+/// What the probes look at.
+#[derive(Clone)]
+pub(super) struct Probes {
+    pub(super) metrics: Metrics,
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) store: Store,
+    pub(super) roles: Roles,
+}
+
+pub(super) fn probes(config: &Config, probes: Probes) -> Result<Server, StartError> {
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(web::Data::new(probes.clone()))
+            .route("/metrics", web::get().to(metrics))
+            .route("/livez", web::get().to(livez))
+            .route("/readyz", web::get().to(readyz))
+    })
+    .workers(1);
+    Ok(serve!(server, config.metrics_addr, "LINKLEDGER_METRICS_ADDR"))
+}
+
+async fn metrics(probes: web::Data<Probes>) -> HttpResponse {
+    probes
+        .metrics
+        .links_loaded
+        .set(i64::try_from(probes.catalog.links_loaded()).unwrap_or(i64::MAX));
+    match probes.metrics.render() {
+        Ok(text) => HttpResponse::Ok()
+            .content_type("text/plain; version=0.0.4; charset=utf-8")
+            .body(text),
+        Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
+    }
+}
+
+async fn livez() -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain").body("alive\n")
+}
+
+/// Ready as long as redirects can be served: links are in memory and the journal is local, so a
+/// store that is down is named, and changes nothing.
+async fn readyz(probes: web::Data<Probes>) -> HttpResponse {
+    let store = if probes.store.answers().await { "up" } else { "down" };
+    HttpResponse::Ok().json(json!({
+        "status": "ready",
+        "roles": {
+            "redirect": probes.roles.redirect,
+            "api": probes.roles.api,
+            "worker": probes.roles.worker,
+        },
+        "links_loaded": probes.catalog.links_loaded(),
+        "orphaned_links": probes.catalog.orphaned_links(),
+        "store": store,
+    }))
+}

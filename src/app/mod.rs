@@ -1,0 +1,184 @@
+//! The only wiring: from settings to running roles. Used by the command line and by every test.
+
+mod boot;
+mod files;
+mod listeners;
+mod tasks;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use url::Url;
+
+use crate::catalog::{Catalog, SnapshotError};
+use crate::journal::{JournalError, Syncer};
+use crate::metrics::Metrics;
+use crate::shutdown::Shutdown;
+use crate::store::{Store, StoreError};
+use crate::stream::Progress;
+pub use boot::start;
+pub use files::{DataDir, LockError};
+use tokio::task::JoinSet;
+
+/// How long a stopping process goes on committing what its journals hold.
+const DRAIN_FOR: Duration = Duration::from_secs(30);
+
+/// Which parts run in this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Roles {
+    /// Answers visitors.
+    pub redirect: bool,
+    /// Answers brands and shops.
+    pub api: bool,
+    /// Commits.
+    pub worker: bool,
+}
+
+impl Roles {
+    /// Everything in one process.
+    pub const ALL: Self = Self {
+        redirect: true,
+        api: true,
+        worker: true,
+    };
+}
+
+impl std::str::FromStr for Roles {
+    type Err = String;
+
+    fn from_str(list: &str) -> Result<Self, String> {
+        let mut roles = Self {
+            redirect: false,
+            api: false,
+            worker: false,
+        };
+        for name in list.split(',') {
+            match name.trim() {
+                "redirect" => roles.redirect = true,
+                "api" => roles.api = true,
+                "worker" => roles.worker = true,
+                other => return Err(format!("`{other}` is none of redirect, api, worker")),
+            }
+        }
+        Ok(roles)
+    }
+}
+
+/// Why a process did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory cannot be used.
+    #[error("the data directory {path}: {source}")]
+    DataDir {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Another process serves this data directory.
+    #[error(transparent)]
+    Locked(#[from] LockError),
+    /// The secret in the data directory cannot be read.
+    #[error("the file {path} does not hold a secret: {source}")]
+    Secret {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: crate::domain::secret::SecretError,
+    },
+    /// The operating system gives no random bytes.
+    #[error("the system gives no random bytes: {0}")]
+    Random(#[from] getrandom::Error),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The journals.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The snapshot, where it is all there is.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// An address that cannot be listened on.
+    #[error("cannot listen on {address} ({setting}): {source}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// The setting that named it.
+        setting: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A thread that the system would not start.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// Where a running process listens.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    /// Visitors.
+    pub redirect: Option<SocketAddr>,
+    /// Brands and shops.
+    pub api: Option<SocketAddr>,
+    /// Prometheus and probes.
+    pub metrics: SocketAddr,
+}
+
+/// A running process.
+pub struct Running {
+    /// Where it listens.
+    pub addresses: Addresses,
+    /// What short links start with.
+    pub public_url: Url,
+    /// What the API's addresses start with.
+    pub api_public_url: Url,
+    /// The store.
+    pub store: Store,
+    /// The links in memory.
+    pub catalog: Arc<Catalog>,
+    /// Every figure.
+    pub metrics: Metrics,
+    /// Who waits for commits.
+    pub progress: Progress,
+    servers: Vec<ServerHandle>,
+    metrics_server: ServerHandle,
+    shutdown: Shutdown,
+    tasks: JoinSet<()>,
+    intake: Option<JoinHandle<()>>,
+    syncer: Syncer,
+    data_dir: DataDir,
+}
+
+impl Running {
+    /// Stops in order: no new requests, every answer finished, everything journaled committed (for
+    /// 30 s at most; what is left waits in the journals), the snapshot written.
+    pub async fn stop(mut self) {
+        for server in &self.servers {
+            server.stop(true).await;
+        }
+        self.shutdown.begin();
+        self.progress.hurry();
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a task ended badly");
+            }
+        }
+        if let Some(thread) = self.intake.take() {
+            // Its last sender went with the API's listener.
+            if tokio::task::spawn_blocking(move || thread.join()).await.is_err() {
+                tracing::error!("the intake thread ended badly");
+            }
+        }
+        self.syncer.stop();
+        let path = self.data_dir.snapshot();
+        if let Err(error) = self.catalog.write_snapshot(&path) {
+            tracing::error!(%error, "no snapshot was written; the next start reads the store");
+        }
+        self.store.close().await;
+        self.metrics_server.stop(false).await;
+    }
+}

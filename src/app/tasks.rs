@@ -1,0 +1,97 @@
+//! What goes on in the background, each on its own beat.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web;
+
+use crate::catalog::Catalog;
+use crate::clock::Clock;
+use crate::metrics::Metrics;
+use crate::redirect::{Redirector, Salts, draw_salt};
+use crate::shutdown::Stopping;
+use crate::store::Store;
+use crate::stream::Keeper;
+use crate::worker;
+
+const TEND_JOURNALS_EVERY: Duration = Duration::from_secs(1);
+/// Changes made by this process are in force at once; this is for those of others (`key create`, a
+/// restored store).
+const FOLLOW_FEED_EVERY: Duration = Duration::from_millis(500);
+const SALTS_EVERY: Duration = Duration::from_secs(600);
+const SNAPSHOT_EVERY: Duration = Duration::from_secs(60);
+const FORGET_CLIENTS_EVERY: Duration = Duration::from_secs(60);
+
+/// Waits for the next beat; `false` when the process is ending.
+async fn beat(every: Duration, stopping: &mut Stopping) -> bool {
+    tokio::select! {
+        () = tokio::time::sleep(every) => true,
+        () = stopping.wait() => false,
+    }
+}
+
+pub(super) async fn keep_journals(keeper: Keeper, store: Store, clock: Clock, mut stopping: Stopping) {
+    let keeper = Arc::new(keeper);
+    while beat(TEND_JOURNALS_EVERY, &mut stopping).await {
+        // Without cursors nothing may be deleted.
+        let Ok(cursors) = worker::cursors(&store).await else {
+            continue;
+        };
+        let (keeper, now) = (Arc::clone(&keeper), clock.now());
+        let round = tokio::task::spawn_blocking(move || keeper.tend(&cursors, now)).await;
+        match round {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the journals could not be tended"),
+            Err(error) => tracing::error!(%error, "tending the journals ended badly"),
+        }
+    }
+}
+
+pub(super) async fn follow_feed(catalog: Arc<Catalog>, store: Store, metrics: Metrics, mut stopping: Stopping) {
+    while beat(FOLLOW_FEED_EVERY, &mut stopping).await {
+        match catalog.catch_up(&store).await {
+            Ok(()) => metrics.store_up.set(1),
+            Err(error) => {
+                metrics.store_up.set(0);
+                tracing::warn!(%error, "the change feed cannot be read; links stay as they are");
+            }
+        }
+    }
+}
+
+/// Reads the salts, making those that are missing. Without a store the last ones stay in force.
+pub(super) async fn renew_salts(store: &Store, salts: &Salts, clock: &Clock) {
+    match store.salts(clock.now(), draw_salt).await {
+        Ok(stored) => salts.set(&stored),
+        Err(error) => tracing::warn!(%error, "visitor salts cannot be read; the last ones stay in force"),
+    }
+}
+
+pub(super) async fn keep_salts(store: Store, salts: Arc<Salts>, clock: Clock, mut stopping: Stopping) {
+    while beat(SALTS_EVERY, &mut stopping).await {
+        renew_salts(&store, &salts, &clock).await;
+    }
+}
+
+pub(super) async fn write_snapshots(catalog: Arc<Catalog>, path: PathBuf, mut stopping: Stopping) {
+    let mut written = None;
+    while beat(SNAPSHOT_EVERY, &mut stopping).await {
+        let position = catalog.position();
+        if written == Some(position) {
+            continue;
+        }
+        let (catalog, path) = (Arc::clone(&catalog), path.clone());
+        match tokio::task::spawn_blocking(move || catalog.write_snapshot(&path)).await {
+            Ok(Ok(())) => written = Some(position),
+            Ok(Err(error)) => tracing::error!(%error, "no snapshot was written"),
+            Err(error) => tracing::error!(%error, "writing the snapshot ended badly"),
+        }
+    }
+}
+
+pub(super) async fn forget_quiet_clients(redirector: web::Data<Redirector>, mut stopping: Stopping) {
+    while beat(FORGET_CLIENTS_EVERY, &mut stopping).await {
+        redirector.forget_quiet_clients();
+    }
+}

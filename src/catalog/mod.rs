@@ -1,0 +1,161 @@
+//! What a node must know to answer without asking the store: links, brands, campaigns and keys.
+//!
+//! The store's change feed keeps it current; a snapshot on the local disk makes it survive a start
+//! without a store. Reading takes no lock; changes are applied one after the other.
+
+mod rows;
+mod snapshot;
+mod tables;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+
+use arc_swap::{ArcSwap, Guard};
+use tokio::sync::Mutex;
+
+use crate::store::{LinkChange, Store, StoreError};
+pub use rows::LinkRow;
+use rows::{Chain, fold};
+pub use snapshot::SnapshotError;
+pub use tables::{BrandGate, CampaignGate, KeyGate, Tables};
+
+/// The longest slug that a request may ask for.
+const SLUG_MAX_BYTES: usize = crate::domain::slug::MAX_LEN;
+
+/// The node's copy of what the control plane decided.
+pub struct Catalog {
+    links: papaya::HashMap<Box<str>, Chain>,
+    tables: ArcSwap<Tables>,
+    position: AtomicI64,
+    count: AtomicUsize,
+    orphans: AtomicUsize,
+    applying: Mutex<()>,
+}
+
+impl Default for Catalog {
+    fn default() -> Self {
+        Self {
+            links: papaya::HashMap::new(),
+            tables: ArcSwap::from_pointee(Tables::default()),
+            position: AtomicI64::new(0),
+            count: AtomicUsize::new(0),
+            orphans: AtomicUsize::new(0),
+            applying: Mutex::new(()),
+        }
+    }
+}
+
+impl Catalog {
+    /// Looks a slug up and hands the link to `found`. An exact match wins, else one that differs by
+    /// case alone (the one that was made first). Allocates nothing.
+    pub fn with_link<T>(&self, slug: &str, found: impl FnOnce(&LinkRow) -> T) -> Option<T> {
+        let mut folded = [0_u8; SLUG_MAX_BYTES];
+        let folded = fold(slug, &mut folded)?;
+        let links = self.links.pin();
+        links.get(folded).map(|chain| found(chain.pick(slug, folded)))
+    }
+
+    /// Brands, campaigns and keys, as they are now.
+    pub fn tables(&self) -> Guard<Arc<Tables>> {
+        self.tables.load()
+    }
+
+    /// Links in memory.
+    pub fn links_loaded(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Links that keep serving although a restored store no longer knows them.
+    pub fn orphaned_links(&self) -> usize {
+        self.orphans.load(Ordering::Relaxed)
+    }
+
+    /// The feed's position up to which changes were applied.
+    pub fn position(&self) -> i64 {
+        self.position.load(Ordering::Acquire)
+    }
+
+    /// Applies everything that the store has committed by now. When it returns, every change that
+    /// was committed before the call is in force here.
+    ///
+    /// A feed whose head lies behind this node's position is a restored store: everything is read
+    /// again, and links that the store has lost keep serving, because people hold them in hand.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer; what was applied stays.
+    pub async fn catch_up(&self, store: &Store) -> Result<(), StoreError> {
+        let _turn = self.applying.lock().await;
+        let head = store.feed_head().await?;
+        let position = self.position();
+        if head == position {
+            return Ok(());
+        }
+        let restored = head < position;
+        let after = if restored { 0 } else { position };
+        let changes = store.changes(after, head).await?;
+        let reparametrised = self.apply_tables(&changes, restored);
+        // Prefixes are built with the brand's click parameter: when it changes, all are rebuilt.
+        let after = if reparametrised { 0 } else { after };
+        let mut seen = HashSet::new();
+        store
+            .changed_links(after, head, |links| {
+                for link in links {
+                    if restored {
+                        seen.insert(link.id);
+                    }
+                    self.apply_link(&link);
+                }
+            })
+            .await?;
+        if restored {
+            let lost = self
+                .links
+                .pin()
+                .values()
+                .flat_map(Chain::rows)
+                .filter(|row| !seen.contains(&row.id))
+                .count();
+            self.orphans.store(lost, Ordering::Relaxed);
+            tracing::error!(
+                position,
+                head,
+                lost,
+                "the store is older than this node: everything was read again"
+            );
+        }
+        self.position.store(head, Ordering::Release);
+        Ok(())
+    }
+
+    fn apply_tables(&self, changes: &crate::store::Changes, afresh: bool) -> bool {
+        let old = self.tables.load_full();
+        // A restored store decides alone which keys are in force; brands and campaigns that it lost
+        // stay for the links that still need them.
+        let mut new = (*old).clone();
+        if afresh {
+            new.forget_keys();
+        }
+        let reparametrised = new.apply(changes);
+        self.tables.store(Arc::new(new));
+        reparametrised
+    }
+
+    fn apply_link(&self, change: &LinkChange) {
+        let tables = self.tables.load();
+        let click_param = tables
+            .brand(change.brand)
+            .and_then(|brand| brand.click_param.as_deref());
+        let row = LinkRow::new(change, click_param);
+        let folded = change.slug.to_ascii_lowercase().into_boxed_str();
+        let links = self.links.pin();
+        let (chain, added) = match links.get(&folded) {
+            None => (Chain::one(row), true),
+            Some(standing) => standing.with(row),
+        };
+        links.insert(folded, chain);
+        if added {
+            self.count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}

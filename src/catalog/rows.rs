@@ -1,0 +1,151 @@
+//! Links in memory, made small: there may be millions.
+
+use std::sync::Arc;
+
+use crate::domain::id::{BrandId, CampaignId, LinkId};
+use crate::domain::link::LinkSwitches;
+use crate::domain::location::LocationTemplate;
+use crate::domain::time::Instant;
+use crate::store::LinkChange;
+
+const PAUSED: u8 = 1;
+const ARCHIVED: u8 = 2;
+const FORWARD_QUERY: u8 = 4;
+/// Stands for "never expires": an `Option` would cost eight bytes a link.
+const NEVER_MS: i64 = i64::MAX;
+
+/// One link, ready to redirect.
+pub struct LinkRow {
+    /// The link.
+    pub id: LinkId,
+    /// Its brand.
+    pub brand: BrandId,
+    /// Its campaign.
+    pub campaign: CampaignId,
+    /// Where it leads.
+    pub location: LocationTemplate,
+    /// As it was made, where that is not lower case.
+    cased: Option<Box<str>>,
+    expires_ms: i64,
+    flags: u8,
+}
+
+impl LinkRow {
+    pub(super) fn new(change: &LinkChange, click_param: Option<&str>) -> Self {
+        let flag = |set: bool, bit: u8| if set { bit } else { 0 };
+        Self {
+            id: change.id,
+            brand: change.brand,
+            campaign: change.campaign,
+            location: LocationTemplate::new(&change.final_url, click_param),
+            cased: change
+                .slug
+                .bytes()
+                .any(|b| b.is_ascii_uppercase())
+                .then(|| change.slug.as_str().into()),
+            expires_ms: change.expires_at.map_or(NEVER_MS, Instant::ms),
+            flags: flag(change.paused, PAUSED)
+                | flag(change.archived, ARCHIVED)
+                | flag(change.forward_query, FORWARD_QUERY),
+        }
+    }
+
+    /// What decides the link's state.
+    #[must_use]
+    pub const fn switches(&self) -> LinkSwitches {
+        LinkSwitches {
+            paused: self.flags & PAUSED != 0,
+            archived: self.flags & ARCHIVED != 0,
+            expires_at: if self.expires_ms == NEVER_MS {
+                None
+            } else {
+                Some(Instant::from_ms(self.expires_ms))
+            },
+        }
+    }
+
+    /// Whether the short link's own query is forwarded.
+    #[must_use]
+    pub const fn forward_query(&self) -> bool {
+        self.flags & FORWARD_QUERY != 0
+    }
+
+    /// Whether the link's slug is exactly this one, case included.
+    #[must_use]
+    pub fn is_spelled(&self, slug: &str) -> bool {
+        match &self.cased {
+            Some(cased) => **cased == *slug,
+            None => !slug.bytes().any(|b| b.is_ascii_uppercase()),
+        }
+    }
+
+    pub(super) fn to_change(&self, folded: &str) -> LinkChange {
+        let switches = self.switches();
+        LinkChange {
+            id: self.id,
+            brand: self.brand,
+            campaign: self.campaign,
+            slug: self.cased.as_deref().unwrap_or(folded).to_owned(),
+            final_url: self.location.final_url(),
+            forward_query: self.forward_query(),
+            expires_at: switches.expires_at,
+            paused: switches.paused,
+            archived: switches.archived,
+        }
+    }
+}
+
+/// The links of one folded slug: nearly always one; imports may keep pairs that differ by case.
+#[derive(Clone)]
+pub(super) enum Chain {
+    One(Arc<LinkRow>),
+    Many(Arc<[Arc<LinkRow>]>),
+}
+
+impl Chain {
+    pub(super) fn one(row: LinkRow) -> Self {
+        Self::One(Arc::new(row))
+    }
+
+    pub(super) fn rows(&self) -> &[Arc<LinkRow>] {
+        match self {
+            Self::One(row) => std::slice::from_ref(row),
+            Self::Many(rows) => rows,
+        }
+    }
+
+    /// The row that was asked for: spelled exactly so, else the first.
+    pub(super) fn pick(&self, slug: &str, folded: &str) -> &LinkRow {
+        let rows = self.rows();
+        let exact = rows.iter().find(|row| row.cased.as_deref().unwrap_or(folded) == slug);
+        exact.unwrap_or(&rows[0])
+    }
+
+    /// This chain with one row new or replaced, and whether it is new.
+    pub(super) fn with(&self, row: LinkRow) -> (Self, bool) {
+        let mut rows = self.rows().to_vec();
+        let added = match rows.iter_mut().find(|standing| standing.id == row.id) {
+            Some(standing) => {
+                *standing = Arc::new(row);
+                false
+            }
+            None => {
+                rows.push(Arc::new(row));
+                true
+            }
+        };
+        let chain = match <[Arc<LinkRow>; 1]>::try_from(rows) {
+            Ok([only]) => Self::One(only),
+            Err(rows) => Self::Many(rows.into()),
+        };
+        (chain, added)
+    }
+}
+
+/// The slug in lower case, in `buffer`; `None` when it is no slug at all.
+pub(super) fn fold<'b>(slug: &str, buffer: &'b mut [u8]) -> Option<&'b str> {
+    let folded = buffer.get_mut(..slug.len())?;
+    folded.copy_from_slice(slug.as_bytes());
+    folded.make_ascii_lowercase();
+    std::str::from_utf8(folded).ok()
+}

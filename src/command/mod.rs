@@ -1,0 +1,143 @@
+//! What the commands do, and what they print.
+
+mod progress;
+mod replay;
+mod serve;
+
+use std::process::ExitCode;
+
+use crate::api::{NewKey, draw_key};
+use crate::app::StartError;
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError};
+use crate::domain::role::Role;
+use crate::domain::text::{Name, TextError};
+use crate::replay::ReplayError;
+use crate::store::{ApiKey, Store, StoreError};
+pub use replay::replay;
+pub use serve::serve;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// A setting.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The log filter.
+    #[error("LINKLEDGER_LOG: {0}")]
+    Log(String),
+    /// The start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A replay.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    /// A key's name.
+    #[error("--name: {0}")]
+    Name(#[from] TextError),
+    /// Something the system refused.
+    #[error("{doing}: {source}")]
+    System {
+        /// What was tried.
+        doing: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// There is nothing to work on.
+    #[error("there is no store in {0}; start `linkledger` once, or name another LINKLEDGER_DATA_DIR")]
+    NoStore(String),
+}
+
+/// A role by its name, for the command line.
+///
+/// # Errors
+/// The names that there are.
+pub fn parse_role(name: &str) -> Result<Role, String> {
+    Role::from_name(name).ok_or_else(|| "expected operator, admin, ingest or read".to_owned())
+}
+
+async fn existing_store(config: &Config) -> Result<Store, Failure> {
+    if !config.data_dir.join(crate::store::STORE_FILE).exists() {
+        return Err(Failure::NoStore(config.data_dir.display().to_string()));
+    }
+    Ok(Store::open(&config.data_dir).await?)
+}
+
+/// Makes a key and prints it. A serving process takes it up within a second.
+///
+/// # Errors
+/// [`Failure`].
+pub async fn create_key(config: &Config, brand: &str, role: Role, name: &str) -> Result<ExitCode, Failure> {
+    let name = Name::parse(name)?;
+    let store = existing_store(config).await?;
+    let now = Clock::system().now();
+    let brand = match role {
+        Role::Operator => None,
+        _ => Some(store.brand_named(brand).await?.id),
+    };
+    let key = draw_key();
+    let stored = store
+        .create(ApiKey::from(NewKey {
+            key: &key,
+            name,
+            role,
+            brand,
+            now,
+        }))
+        .await?;
+    store.close().await;
+    println!("{key}");
+    eprintln!(
+        "{} ({}): the key is shown this once; a running service takes it up within a second.",
+        stored.id,
+        role.name()
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Brings the schema up to date.
+///
+/// # Errors
+/// [`Failure`].
+pub async fn migrate(config: &Config) -> Result<ExitCode, Failure> {
+    let made = |source| StartError::DataDir {
+        path: config.data_dir.clone(),
+        source,
+    };
+    std::fs::create_dir_all(&config.data_dir).map_err(made)?;
+    Store::open(&config.data_dir).await?.close().await;
+    println!("The schema in {} is up to date.", config.data_dir.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Recounts everything; exit status 1 and the places where the books do not agree.
+///
+/// # Errors
+/// [`Failure`].
+pub async fn verify(config: &Config) -> Result<ExitCode, Failure> {
+    let store = existing_store(config).await?;
+    let bar = progress::steps(Store::verify_steps());
+    let verified = store
+        .verify(|check| {
+            bar.set_message(check);
+            bar.inc(1);
+        })
+        .await?;
+    bar.finish_and_clear();
+    store.close().await;
+    println!(
+        "Recounted {} clicks and {} conversions of {} journals.",
+        verified.clicks, verified.conversions, verified.journals
+    );
+    if verified.mismatches.is_empty() {
+        println!("The books agree.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    for mismatch in &verified.mismatches {
+        println!("MISMATCH ({}): {}", mismatch.check, mismatch.detail);
+    }
+    Ok(ExitCode::FAILURE)
+}

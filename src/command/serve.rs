@@ -1,0 +1,66 @@
+//! `linkledger serve`.
+
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Failure;
+use crate::app::{self, Roles, Running};
+use crate::clock::Clock;
+use crate::config::Config;
+
+/// Serves until SIGTERM or SIGINT, then drains and returns success.
+///
+/// # Errors
+/// [`Failure`] when it could not start.
+pub async fn serve(config: &Config, roles: Roles) -> Result<ExitCode, Failure> {
+    let failed = |source| Failure::System {
+        doing: "listening to signals",
+        source,
+    };
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    // A file that may not grow is an error to handle (the journal is full), not a death.
+    let mut file_size = signal(SignalKind::from_raw(SIGXFSZ)).map_err(failed)?;
+    tokio::spawn(async move { while file_size.recv().await.is_some() {} });
+
+    let running = app::start(config, roles, Clock::system()).await?;
+    let first_key = running.first_operator_key().await?;
+    greet(&running, config, first_key.as_deref());
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping: finishing requests, committing what is journaled");
+    running.stop().await;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `SIGXFSZ` on Linux.
+const SIGXFSZ: i32 = 25;
+
+fn greet(running: &Running, config: &Config, first_key: Option<&str>) {
+    println!(
+        "linkledger {} serves {}",
+        env!("CARGO_PKG_VERSION"),
+        config.data_dir.display()
+    );
+    if let Some(address) = running.addresses.redirect {
+        println!("  short links  {} (listening on {address})", running.public_url);
+    }
+    if let Some(address) = running.addresses.api {
+        println!("  API          {} (listening on {address})", running.api_public_url);
+    }
+    println!("  metrics      http://{}/metrics", running.addresses.metrics);
+    let Some(key) = first_key else { return };
+    let api = running.api_public_url.as_str();
+    println!(
+        "\nThis is the first start. The operator key is shown this once; keep it:\n\n  {key}\n\n\
+         Three lines to try, one after the other:\n\n\
+         curl -s -H 'Authorization: Bearer {key}' {api}v1/influencers -d '{{\"handle\":\"mia\",\"name\":\"Mia\"}}'\n\n\
+         curl -s -H 'Authorization: Bearer {key}' {api}v1/campaigns \
+         -d '{{\"name\":\"Spring\",\"destination_url\":\"https://example.com/\"}}'\n\n\
+         curl -s -H 'Authorization: Bearer {key}' '{api}v1/reports?by=total'\n"
+    );
+}

@@ -1,0 +1,24 @@
+//! Facts and rules: pure, no I/O, no async. Imports no other room.
+//!
+//! Every type here is parsed once, at the edge, and cannot be wrong inside.
+
+pub mod attribution;
+pub mod campaign;
+pub mod click;
+pub mod click_id;
+pub mod conversion;
+pub mod id;
+pub mod influencer;
+pub mod invalid;
+pub mod link;
+pub mod location;
+pub mod money;
+mod private_net;
+pub mod role;
+pub mod secret;
+pub mod slug;
+pub mod target_url;
+pub mod text;
+pub mod tier;
+pub mod time;
+pub mod utm;

@@ -1,0 +1,108 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use linkledger::app::Roles;
+use linkledger::command::{self, Failure};
+use linkledger::config::{Config, Sources};
+use linkledger::telemetry;
+
+/// Which influencer earned which sale: short links, clicks, conversions, credit, reports.
+///
+/// Started bare, it runs everything in one process on files in ./data. Settings come from the
+/// environment (LINKLEDGER_…) or a TOML file; deploy/linkledger.toml documents each.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+struct Cli {
+    /// A TOML file with settings; the environment wins over it.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve redirects, the API and the worker (what happens without a command, too).
+    Serve(Serve),
+    /// Replay recorded clicks through the real redirect path, then report them.
+    ///
+    /// FILE holds JSON lines in the form of the 1.usa.gov feed: `h` slug, `u` url, `a` user agent,
+    /// `r` referrer, `al` language. A link is made for every slug; lines that are no clicks are
+    /// counted and left out. Clicks count at the time of the replay. Runs on free ports, in the
+    /// configured data directory.
+    Replay(Replay),
+    /// Recount everything and say where the books do not agree; exit status 1 if they do not.
+    ///
+    /// Takes no lock and reads one snapshot, so it may run beside a serving process.
+    Verify,
+    /// Manage API keys.
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
+    /// Bring the store's schema up to date, and do nothing else.
+    Migrate,
+}
+
+#[derive(Args, Default)]
+struct Serve {
+    /// The parts to run, comma-separated: redirect, api, worker. Without it, all.
+    #[arg(long, value_name = "ROLES")]
+    role: Option<Roles>,
+}
+
+#[derive(Args)]
+struct Replay {
+    /// The recorded clicks.
+    file: PathBuf,
+    /// Clicks under way at the same time.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    concurrency: u16,
+    /// Links shown in the report; without it 25 on a terminal, all otherwise.
+    #[arg(long, value_name = "N")]
+    top: Option<usize>,
+}
+
+#[derive(Subcommand)]
+enum KeyCommand {
+    /// Make a key and print it; it is shown this once.
+    Create {
+        /// The brand's name or id.
+        #[arg(long, default_value = "default")]
+        brand: String,
+        /// operator, admin, ingest or read.
+        #[arg(long, default_value = "read", value_parser = command::parse_role)]
+        role: linkledger::domain::role::Role,
+        /// What the key is for.
+        #[arg(long, default_value = "made on the command line")]
+        name: String,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Cli::parse()).await {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("linkledger: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    let config = Config::load(Sources::read(cli.config.as_deref())?)?;
+    telemetry::start(&config.log).map_err(Failure::Log)?;
+    match cli.command.unwrap_or_else(|| Command::Serve(Serve::default())) {
+        Command::Serve(serve) => command::serve(&config, serve.role.unwrap_or(Roles::ALL)).await,
+        Command::Replay(replay) => command::replay(&config, &replay.file, replay.concurrency, replay.top).await,
+        Command::Verify => command::verify(&config).await,
+        Command::Key {
+            command: KeyCommand::Create { brand, role, name },
+        } => command::create_key(&config, &brand, role, &name).await,
+        Command::Migrate => command::migrate(&config).await,
+    }
+}

@@ -1,0 +1,196 @@
+//! What is measured, and how it is written: counts and money whole, ratios to six places.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::store::figures::{ClickSum, ConversionSum};
+
+/// Conversions in a currency that is not the brand's: counted, but their money cannot be added.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OtherCurrency {
+    /// The currency.
+    pub currency: String,
+    /// How many conversions.
+    pub conversions: i64,
+    /// Their amounts in minor units of that currency.
+    pub revenue: i64,
+}
+
+/// The sums of one row.
+#[derive(Debug, Clone, Default)]
+pub struct Measures {
+    clicks: i64,
+    human_clicks: i64,
+    unique_visitors: i64,
+    conversions: i64,
+    sales: i64,
+    leads: i64,
+    signups: i64,
+    downloads: i64,
+    add_to_carts: i64,
+    revenue: i64,
+    sale_revenue: i64,
+    valued_sales: i64,
+    sales_with_click: i64,
+    other_currencies: BTreeMap<String, (i64, i64)>,
+}
+
+/// A measure's value in JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(untagged)]
+pub(super) enum Value {
+    Whole(i64),
+    Ratio(Option<f64>),
+}
+
+impl Value {
+    /// For sorting; nothing sorts below everything.
+    #[allow(clippy::cast_precision_loss, reason = "an order among rows")]
+    pub(super) fn rank(self) -> f64 {
+        match self {
+            Self::Whole(number) => number as f64,
+            Self::Ratio(ratio) => ratio.unwrap_or(f64::NEG_INFINITY),
+        }
+    }
+}
+
+/// `n / d` to six places; nothing without a denominator.
+#[allow(clippy::cast_precision_loss, reason = "a ratio for people, rounded to six places")]
+fn ratio(n: i64, d: i64) -> Option<f64> {
+    (d != 0).then(|| (n as f64 / d as f64 * 1e6).round() / 1e6)
+}
+
+/// `amount / count` in whole minor units, halves away from zero; nothing without a count.
+fn per_piece(amount: i64, count: i64) -> Option<i64> {
+    if count == 0 {
+        return None;
+    }
+    let (amount, count) = (i128::from(amount), i128::from(count));
+    let half = if amount < 0 { -count } else { count };
+    i64::try_from((2 * amount + half) / (2 * count)).ok()
+}
+
+impl Measures {
+    pub(super) fn add_clicks(&mut self, sum: &ClickSum) {
+        self.clicks += sum.clicks;
+        self.human_clicks += sum.human;
+    }
+
+    pub(super) fn add_visitors(&mut self, visitors: i64) {
+        self.unique_visitors += visitors;
+    }
+
+    pub(super) fn add_conversions(&mut self, sum: &ConversionSum, currency: &str) {
+        self.conversions += sum.count;
+        let own_money = sum.currency.as_deref() == Some(currency);
+        match sum.event.as_str() {
+            "sale" => {
+                self.sales += sum.count;
+                self.sales_with_click += sum.with_click;
+                if own_money {
+                    self.sale_revenue += sum.amount;
+                    self.valued_sales += sum.count;
+                }
+            }
+            "lead" => self.leads += sum.count,
+            "signup" => self.signups += sum.count,
+            "download" => self.downloads += sum.count,
+            "add_to_cart" => self.add_to_carts += sum.count,
+            _ => {}
+        }
+        if !matches!(sum.event.as_str(), "sale" | "renewal") {
+            return;
+        }
+        if own_money {
+            self.revenue += sum.amount;
+        } else if let Some(other) = &sum.currency {
+            let entry = self.other_currencies.entry(other.clone()).or_default();
+            entry.0 += sum.count;
+            entry.1 += sum.amount;
+        }
+    }
+
+    pub(super) const fn conversions(&self) -> i64 {
+        self.conversions
+    }
+
+    pub(super) const fn revenue(&self) -> i64 {
+        self.revenue
+    }
+
+    pub(super) fn other_currencies(&self) -> Vec<OtherCurrency> {
+        let written = |(currency, (conversions, revenue)): (&String, &(i64, i64))| OtherCurrency {
+            currency: currency.clone(),
+            conversions: *conversions,
+            revenue: *revenue,
+        };
+        self.other_currencies.iter().map(written).collect()
+    }
+
+    /// Every measure by name, in the order in which it is written.
+    pub(super) fn values(&self) -> Vec<(&'static str, Value)> {
+        vec![
+            ("clicks", Value::Whole(self.clicks)),
+            ("human_clicks", Value::Whole(self.human_clicks)),
+            ("bot_clicks", Value::Whole(self.clicks - self.human_clicks)),
+            ("unique_visitors", Value::Whole(self.unique_visitors)),
+            ("conversions", Value::Whole(self.conversions)),
+            ("sales", Value::Whole(self.sales)),
+            ("leads", Value::Whole(self.leads)),
+            ("signups", Value::Whole(self.signups)),
+            ("downloads", Value::Whole(self.downloads)),
+            ("add_to_carts", Value::Whole(self.add_to_carts)),
+            ("revenue", Value::Whole(self.revenue)),
+            (
+                "value_per_sale",
+                per_piece(self.sale_revenue, self.valued_sales).map_or(Value::Ratio(None), Value::Whole),
+            ),
+            (
+                "conversion_rate",
+                Value::Ratio(ratio(self.sales_with_click, self.human_clicks)),
+            ),
+        ]
+    }
+
+    /// The names of [`Measures::values`].
+    pub(super) fn names() -> Vec<&'static str> {
+        Self::default().values().into_iter().map(|(name, _)| name).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ratios_have_six_places_and_none_without_a_denominator() {
+        assert_eq!(ratio(1, 3), Some(0.333_333));
+        assert_eq!(ratio(1, 0), None);
+        assert_eq!(per_piece(10, 3), Some(3));
+        assert_eq!(per_piece(5, 2), Some(3));
+        assert_eq!(per_piece(-5, 2), Some(-3));
+        assert_eq!(per_piece(5, 0), None);
+    }
+
+    #[test]
+    fn foreign_money_is_counted_but_never_added() {
+        let mut measures = Measures::default();
+        let sale = |currency: &str, amount| ConversionSum {
+            keys: Vec::new(),
+            quarter_ms: 0,
+            event: "sale".to_owned(),
+            currency: Some(currency.to_owned()),
+            count: 1,
+            with_click: 1,
+            amount,
+        };
+        measures.add_conversions(&sale("USD", 1000), "USD");
+        measures.add_conversions(&sale("JPY", 5), "USD");
+        let value = |name| measures.values().into_iter().find(|(n, _)| *n == name).map(|(_, v)| v);
+        assert_eq!(value("revenue"), Some(Value::Whole(1000)));
+        assert_eq!(value("sales"), Some(Value::Whole(2)));
+        assert_eq!(value("value_per_sale"), Some(Value::Whole(1000)));
+        assert_eq!(measures.other_currencies()[0].revenue, 5);
+    }
+}

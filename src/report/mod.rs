@@ -1,0 +1,10 @@
+//! Questions asked of the store: dimensions, measures, and the answer's shape.
+
+mod bucket;
+mod measures;
+mod question;
+mod run;
+
+pub use measures::{Measures, OtherCurrency};
+pub use question::{Dimension, QuestionError, ReportQuestion, Sort};
+pub use run::{Report, Row, run};

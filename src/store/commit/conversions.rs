@@ -1,0 +1,152 @@
+//! Conversions, their credits and touchpoints.
+
+use sqlx::sqlite::SqliteConnection;
+
+use super::StoreError;
+use super::batch::{Decided, Outcome, Rejection};
+use crate::domain::attribution::{Credit, Touchpoint};
+use crate::domain::time::Instant;
+
+pub(super) async fn write(
+    conn: &mut SqliteConnection,
+    conversions: &[Decided],
+    journal_nums: &[i64],
+    now: Instant,
+) -> Result<Vec<Outcome>, StoreError> {
+    let mut outcomes = Vec::with_capacity(conversions.len());
+    for decided in conversions {
+        let id = decided.conversion.id();
+        if insert(conn, decided, journal_nums[decided.part]).await? {
+            for (place, credit) in decided.attribution.credits.iter().enumerate() {
+                if !decided.conversion.test {
+                    insert_credit(conn, id.as_str(), place, credit).await?;
+                }
+            }
+            for (place, touch) in decided.attribution.touchpoints.iter().enumerate() {
+                insert_touchpoint(conn, id.as_str(), place, touch).await?;
+            }
+            outcomes.push(Outcome::Counted(id));
+            continue;
+        }
+        let stored: (Option<i64>, Option<String>) =
+            sqlx::query_as("SELECT amount, currency FROM conversions WHERE id = $1")
+                .bind(id.as_str())
+                .fetch_one(&mut *conn)
+                .await?;
+        let amount = decided.conversion.amount.as_ref();
+        let given = (amount.map(|m| m.amount), amount.map(|m| m.currency.to_string()));
+        if stored == given {
+            outcomes.push(Outcome::Repeated(id));
+            continue;
+        }
+        let rejection = Rejection {
+            part: decided.part,
+            seq: decided.seq,
+            brand: Some(decided.conversion.brand.number()),
+            kind: "conversion",
+            reason: "contradicts_first",
+            facts: facts(decided),
+        };
+        reject(conn, &rejection, journal_nums, now).await?;
+        outcomes.push(Outcome::Contradicted(id));
+    }
+    Ok(outcomes)
+}
+
+fn facts(decided: &Decided) -> String {
+    serde_json::to_string(&decided.conversion).expect("domain types have plain keys")
+}
+
+/// Whether the row is new.
+async fn insert(conn: &mut SqliteConnection, decided: &Decided, journal_num: i64) -> Result<bool, StoreError> {
+    let sql = "INSERT INTO conversions (id, brand_id, source, event, external_id, state, reason, amount,
+            gross_amount, currency, quantity, occurred_at_ms, accepted_at_ms, facts, journal_num, seq)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+        ON CONFLICT (id) DO NOTHING";
+    let conversion = &decided.conversion;
+    let amount = conversion.amount.as_ref();
+    let done = sqlx::query(sql)
+        .bind(conversion.id().as_str())
+        .bind(conversion.brand.number())
+        .bind(&conversion.source)
+        .bind(conversion.event.to_string())
+        .bind(conversion.external_id.as_str())
+        .bind(decided.state())
+        .bind(decided.attribution.reason.map(|why| why.code()))
+        .bind(amount.map(|money| money.amount))
+        .bind(conversion.gross_amount.as_ref().map(|money| money.amount))
+        .bind(amount.map(|money| money.currency.to_string()))
+        .bind(conversion.quantity.map(i64::from))
+        .bind(decided.occurred_at.ms())
+        .bind(conversion.accepted_at.ms())
+        .bind(facts(decided))
+        .bind(journal_num)
+        .bind(decided.seq)
+        .execute(conn)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+fn place_number(place: usize) -> i64 {
+    i64::try_from(place).expect("a conversion has few touchpoints")
+}
+
+async fn insert_credit(conn: &mut SqliteConnection, id: &str, place: usize, credit: &Credit) -> Result<(), StoreError> {
+    let sql = "INSERT INTO credits (conversion_id, place, link_id, campaign_id, influencer_id, post_id, share_bps)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    sqlx::query(sql)
+        .bind(id)
+        .bind(place_number(place))
+        .bind(credit.owner.link.number())
+        .bind(credit.owner.campaign.number())
+        .bind(credit.owner.influencer.number())
+        .bind(credit.owner.post.map(|post| post.number()))
+        .bind(credit.share_bps)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+async fn insert_touchpoint(
+    conn: &mut SqliteConnection,
+    id: &str,
+    place: usize,
+    touch: &Touchpoint,
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO touchpoints (conversion_id, place, kind, given, at_ms, link_id, window_days, verdict, why)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    sqlx::query(sql)
+        .bind(id)
+        .bind(place_number(place))
+        .bind(touch.kind.name())
+        .bind(&touch.given)
+        .bind(touch.at.map(Instant::ms))
+        .bind(touch.owner.map(|owner| owner.link.number()))
+        .bind(touch.owner.map(|owner| i64::from(owner.window_days)))
+        .bind(touch.verdict.name())
+        .bind(touch.why.map(|why| why.code()))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn reject(
+    conn: &mut SqliteConnection,
+    rejection: &Rejection,
+    journal_nums: &[i64],
+    now: Instant,
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO rejections (journal_num, seq, brand_id, kind, reason, facts, rejected_at_ms)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    sqlx::query(sql)
+        .bind(journal_nums[rejection.part])
+        .bind(rejection.seq)
+        .bind(rejection.brand)
+        .bind(rejection.kind)
+        .bind(rejection.reason)
+        .bind(&rejection.facts)
+        .bind(now.ms())
+        .execute(conn)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! The worker's commit: clicks, rollups, conversions, credits and cursors in one transaction.
+//!
+//! # Constraints
+//! The first statements compare and set the cursors. If any cursor is not where the worker left it,
+//! nothing of the batch is written: that, and no unique index, is what makes every click count once.
+//!
+//! # What it never does
+//! It never commits a part of a batch, and never moves a cursor backwards.
+
+mod batch;
+mod clicks;
+mod conversions;
+mod dictionary;
+
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{AssertSqlSafe, Row as _};
+
+use super::{Store, StoreError};
+use crate::domain::time::Instant;
+pub use batch::{Batch, ClickRow, Decided, JournalPart, LostRange, Outcome, Rejection};
+use dictionary::Dictionaries;
+
+/// Writes batches. One per worker: it remembers the dictionaries' ids between batches.
+#[derive(Debug)]
+pub struct Committer {
+    store: Store,
+    known: Dictionaries,
+}
+
+impl Committer {
+    /// A committer on this store.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        Self {
+            store,
+            known: Dictionaries::default(),
+        }
+    }
+
+    /// Writes a batch, or nothing of it.
+    ///
+    /// # Errors
+    /// [`StoreError::CursorMoved`] when another worker was faster; [`StoreError::Engine`] when the
+    /// store did not answer. After the latter the commit may or may not have happened: read the
+    /// cursors before anything else.
+    pub async fn commit(&mut self, batch: Batch, now: Instant) -> Result<Vec<Outcome>, StoreError> {
+        let store = self.store.clone();
+        let known = std::mem::take(&mut self.known);
+        // In a task of its own: see the room's opening words.
+        let task = tokio::spawn(async move {
+            let _turn = store.writing.lock().await;
+            let mut known = known;
+            let mut tx = store.bulk.begin_with("BEGIN IMMEDIATE").await?;
+            let outcomes = write(&mut tx, &batch, &mut known, now).await?;
+            tx.commit().await?;
+            Ok((outcomes, known))
+        });
+        // On any error the dictionaries are forgotten with the transaction that may have made them.
+        let answer: Result<_, StoreError> = task.await.map_err(|_| StoreError::Stopped)?;
+        let (outcomes, known) = answer?;
+        self.known = known;
+        Ok(outcomes)
+    }
+}
+
+async fn write(
+    conn: &mut SqliteConnection,
+    batch: &Batch,
+    known: &mut Dictionaries,
+    now: Instant,
+) -> Result<Vec<Outcome>, StoreError> {
+    let mut nums = Vec::with_capacity(batch.parts.len());
+    for part in &batch.parts {
+        nums.push(move_cursor(conn, part, now).await?);
+    }
+    clicks::write(conn, &batch.clicks, &nums, known).await?;
+    let outcomes = conversions::write(conn, &batch.conversions, &nums, now).await?;
+    for rejection in &batch.rejections {
+        conversions::reject(conn, rejection, &nums, now).await?;
+    }
+    Ok(outcomes)
+}
+
+/// Compares and sets one cursor; returns the journal's small number.
+async fn move_cursor(conn: &mut SqliteConnection, part: &JournalPart, now: Instant) -> Result<i64, StoreError> {
+    let lost = part.lost.map_or(0, |lost| lost.to - lost.from + 1);
+    // A journal that the store has never met starts at 0; a cursor that should be there and is not
+    // (an older store was restored) must not be made up.
+    let sql = if part.after_seq == 0 {
+        "INSERT INTO journals (uuid, tag, purpose, num, seq, clicks, others, lost, first_seen_ms, updated_at_ms)
+         VALUES ($1, $2, $3, (SELECT COALESCE(MAX(num), 0) + 1 FROM journals), $5, $6, $7, $8, $9, $9)
+         ON CONFLICT (uuid) DO UPDATE SET seq = $5, clicks = clicks + $6, others = others + $7, lost = lost + $8,
+             updated_at_ms = $9
+         WHERE seq = $4 RETURNING num"
+    } else {
+        "UPDATE journals SET tag = $2, purpose = $3, seq = $5, clicks = clicks + $6, others = others + $7,
+             lost = lost + $8, updated_at_ms = $9
+         WHERE uuid = $1 AND seq = $4 RETURNING num"
+    };
+    let row = sqlx::query(AssertSqlSafe(sql))
+        .bind(&part.journal)
+        .bind(i64::from(part.tag))
+        .bind(part.purpose)
+        .bind(part.after_seq)
+        .bind(part.last_seq)
+        .bind(part.clicks)
+        .bind(part.others)
+        .bind(lost)
+        .bind(now.ms())
+        .fetch_optional(&mut *conn)
+        .await?;
+    let Some(row) = row else {
+        return Err(StoreError::CursorMoved {
+            journal: part.journal.clone(),
+        });
+    };
+    let num: i64 = row.try_get("num")?;
+    if let Some(lost) = part.lost {
+        let sql = "INSERT INTO lost_ranges (journal_num, from_seq, to_seq, why, declared_at_ms)
+            VALUES ($1, $2, $3, $4, $5)";
+        let query = sqlx::query(sql).bind(num).bind(lost.from).bind(lost.to);
+        query.bind(lost.why).bind(now.ms()).execute(conn).await?;
+    }
+    Ok(num)
+}

@@ -1,0 +1,231 @@
+//! Conversions on their way out: one with its credits, its touchpoints, and lists.
+
+use std::collections::HashMap;
+
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row as _};
+
+use super::columns;
+use super::{Store, StoreError};
+use crate::domain::campaign::AttributionRule;
+use crate::domain::conversion::{ConversionId, NewConversion};
+use crate::domain::id::{BrandId, CampaignId, InfluencerId, LinkId};
+use crate::domain::link::LinkOwner;
+use crate::domain::time::Instant;
+
+/// A conversion as stored.
+#[derive(Debug, Clone)]
+pub struct StoredConversion {
+    /// Its id.
+    pub id: String,
+    /// attributed, unattributed, test…
+    pub state: String,
+    /// Why nobody earned it.
+    pub reason: Option<String>,
+    /// When it counts.
+    pub occurred_at: Instant,
+    /// What the shop said.
+    pub facts: NewConversion,
+    /// Who earned it.
+    pub credits: Vec<StoredCredit>,
+}
+
+/// One credit.
+#[derive(Debug, Clone)]
+pub struct StoredCredit {
+    /// The link that earned it.
+    pub link_id: Option<LinkId>,
+    /// Its campaign.
+    pub campaign_id: CampaignId,
+    /// Its influencer.
+    pub influencer_id: InfluencerId,
+    /// The share in basis points.
+    pub share_bps: i64,
+}
+
+/// One touchpoint that was considered.
+#[derive(Debug, Clone)]
+pub struct StoredTouchpoint {
+    /// click or promo_code.
+    pub kind: String,
+    /// As the shop gave it.
+    pub given: String,
+    /// When the touch was.
+    pub at: Option<Instant>,
+    /// The link, where it is this brand's.
+    pub link_id: Option<LinkId>,
+    /// The window it was judged by.
+    pub window_days: Option<i64>,
+    /// credited, eligible or ineligible.
+    pub verdict: String,
+    /// Why it did not win.
+    pub why: Option<String>,
+}
+
+/// Which conversions a list shows.
+#[derive(Debug, Clone, Default)]
+pub struct ConversionFilter {
+    /// Only in this state.
+    pub state: Option<String>,
+    /// Only this event.
+    pub event: Option<String>,
+    /// Only with this external id.
+    pub external_id: Option<String>,
+}
+
+fn read(row: &AnyRow) -> Result<StoredConversion, StoreError> {
+    Ok(StoredConversion {
+        id: columns::text(row, "id")?,
+        state: columns::text(row, "state")?,
+        reason: columns::maybe_text(row, "reason")?,
+        occurred_at: columns::instant(row, "occurred_at_ms")?,
+        facts: columns::json(row, "facts")?,
+        credits: Vec::new(),
+    })
+}
+
+impl Store {
+    /// One conversion of a brand, with its credits.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the brand has no such conversion.
+    pub async fn conversion(&self, brand: BrandId, id: &ConversionId) -> Result<StoredConversion, StoreError> {
+        let row = sqlx::query("SELECT * FROM conversions WHERE id = $1 AND brand_id = $2")
+            .bind(id.as_str())
+            .bind(brand.number())
+            .fetch_optional(&self.control)
+            .await?;
+        let Some(row) = row else {
+            return Err(StoreError::NotFound { what: "conversion" });
+        };
+        let mut found = vec![read(&row)?];
+        self.add_credits(&mut found).await?;
+        Ok(found.remove(0))
+    }
+
+    /// A page of a brand's conversions, newest accepted first. `before` is where the last page ended.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer.
+    pub async fn conversions(
+        &self,
+        brand: BrandId,
+        filter: &ConversionFilter,
+        before: Option<(i64, String)>,
+        limit: u16,
+    ) -> Result<(Vec<StoredConversion>, Option<(i64, String)>), StoreError> {
+        let mut sql = String::from("SELECT * FROM conversions WHERE brand_id = $1");
+        let mut texts = Vec::new();
+        for (column, wanted) in [
+            ("state", &filter.state),
+            ("event", &filter.event),
+            ("external_id", &filter.external_id),
+        ] {
+            if let Some(wanted) = wanted {
+                texts.push(wanted.clone());
+                sql.push_str(&format!(" AND {column} = ${}", texts.len() + 1));
+            }
+        }
+        let next = texts.len() + 2;
+        if before.is_some() {
+            sql.push_str(&format!(
+                " AND (accepted_at_ms < ${next} OR (accepted_at_ms = ${next} AND id < ${}))",
+                next + 1
+            ));
+        }
+        sql.push_str(&format!(
+            " ORDER BY accepted_at_ms DESC, id DESC LIMIT {}",
+            u32::from(limit) + 1
+        ));
+        let mut query = sqlx::query(AssertSqlSafe(sql)).bind(brand.number());
+        for text in texts {
+            query = query.bind(text);
+        }
+        if let Some((accepted_at_ms, id)) = before {
+            query = query.bind(accepted_at_ms).bind(id);
+        }
+        let rows = query.fetch_all(&self.control).await?;
+        let limit = usize::from(limit);
+        let next = match rows.get(limit) {
+            Some(_) => Some((
+                rows[limit - 1].try_get("accepted_at_ms")?,
+                rows[limit - 1].try_get("id")?,
+            )),
+            None => None,
+        };
+        let mut found: Vec<_> = rows.iter().take(limit).map(read).collect::<Result<_, _>>()?;
+        self.add_credits(&mut found).await?;
+        Ok((found, next))
+    }
+
+    async fn add_credits(&self, conversions: &mut [StoredConversion]) -> Result<(), StoreError> {
+        for conversion in conversions {
+            let rows = sqlx::query("SELECT * FROM credits WHERE conversion_id = $1 ORDER BY place")
+                .bind(&conversion.id)
+                .fetch_all(&self.control)
+                .await?;
+            for row in &rows {
+                conversion.credits.push(StoredCredit {
+                    link_id: columns::maybe_id(row, "link_id")?,
+                    campaign_id: columns::id(row, "campaign_id")?,
+                    influencer_id: columns::id(row, "influencer_id")?,
+                    share_bps: columns::int(row, "share_bps")?,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything that was considered for a conversion, in the order given.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer.
+    pub async fn touchpoints(&self, id: &ConversionId) -> Result<Vec<StoredTouchpoint>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM touchpoints WHERE conversion_id = $1 ORDER BY place")
+            .bind(id.as_str())
+            .fetch_all(&self.control)
+            .await?;
+        rows.iter()
+            .map(|row| {
+                Ok(StoredTouchpoint {
+                    kind: columns::text(row, "kind")?,
+                    given: columns::text(row, "given")?,
+                    at: columns::maybe_instant(row, "at_ms")?,
+                    link_id: columns::maybe_id(row, "link_id")?,
+                    window_days: columns::maybe_int(row, "window_days")?,
+                    verdict: columns::text(row, "verdict")?,
+                    why: columns::maybe_text(row, "why")?,
+                })
+            })
+            .collect()
+    }
+
+    /// The owners of these links and the window that their campaign sets. Unknown links are left out.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer.
+    pub async fn link_owners(&self, links: &[LinkId]) -> Result<HashMap<LinkId, LinkOwner>, StoreError> {
+        let mut owners = HashMap::new();
+        for link in links {
+            let sql = "SELECT links.id, links.brand_id, links.campaign_id, links.influencer_id, links.post_id,
+                    campaigns.attribution
+                FROM links JOIN campaigns ON campaigns.id = links.campaign_id WHERE links.id = $1";
+            let row = sqlx::query(sql)
+                .bind(link.number())
+                .fetch_optional(&self.control)
+                .await?;
+            let Some(row) = row else { continue };
+            let rule: AttributionRule = columns::json(&row, "attribution")?;
+            let owner = LinkOwner {
+                link: *link,
+                brand: columns::id(&row, "brand_id")?,
+                campaign: columns::id(&row, "campaign_id")?,
+                influencer: columns::id(&row, "influencer_id")?,
+                post: columns::maybe_id(&row, "post_id")?,
+                window_days: rule.window_days,
+            };
+            owners.insert(*link, owner);
+        }
+        Ok(owners)
+    }
+}

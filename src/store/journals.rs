@@ -1,0 +1,46 @@
+//! Cursors: how far each journal is in the store. Rows are never deleted.
+
+use std::collections::HashMap;
+
+use sqlx::Row as _;
+
+use super::{Store, StoreError};
+
+/// What the store knows of one journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct JournalRow {
+    /// The small number that stands for the journal in click rows.
+    pub num: i64,
+    /// The highest committed sequence.
+    pub seq: i64,
+}
+
+impl Store {
+    /// Every journal that ever reached the store, by its uuid.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer.
+    pub async fn journals(&self) -> Result<HashMap<String, JournalRow>, StoreError> {
+        let rows = sqlx::query("SELECT uuid, num, seq FROM journals")
+            .fetch_all(&self.control)
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let known = JournalRow {
+                    num: row.try_get("num")?,
+                    seq: row.try_get("seq")?,
+                };
+                Ok((row.try_get("uuid")?, known))
+            })
+            .collect()
+    }
+
+    /// The cursor of one journal; 0 when the store has never heard of it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer.
+    pub async fn cursor(&self, journal: &str) -> Result<i64, StoreError> {
+        let seq = sqlx::query_scalar("SELECT seq FROM journals WHERE uuid = $1").bind(journal);
+        Ok(seq.fetch_optional(&self.control).await?.unwrap_or(0))
+    }
+}

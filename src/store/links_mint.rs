@@ -1,0 +1,314 @@
+//! Making and changing links within one transaction.
+
+use std::collections::HashMap;
+
+use sqlx::AnyConnection;
+
+use super::super::{Influencer, Post, Scope, Store, Work, posts, records, take_feed};
+use super::{Campaign, Link, StoreError, label_of};
+use crate::domain::id::{BrandId, CampaignId, InfluencerId, LinkId, PostId};
+use crate::domain::invalid::Invalid;
+use crate::domain::slug::Slug;
+use crate::domain::target_url::TargetUrl;
+use crate::domain::text::{Label, Platform};
+use crate::domain::time::Instant;
+use crate::domain::utm::UtmTemplate;
+
+/// Minted slugs that clash are drawn again this often before the length is to blame.
+const MINT_ATTEMPTS: usize = 20;
+
+/// Which post a new link stands in.
+#[derive(Debug, Clone)]
+pub enum PostChoice {
+    /// None that we know of.
+    None,
+    /// The post with this label, made if need be; wants a platform.
+    Label(Label),
+    /// This one.
+    Id(PostId),
+}
+
+/// A link to be made.
+#[derive(Debug, Clone)]
+pub struct LinkDraft {
+    /// Its campaign.
+    pub campaign_id: CampaignId,
+    /// Its influencer.
+    pub influencer_id: InfluencerId,
+    /// Its own destination.
+    pub url: Option<TargetUrl>,
+    /// A slug of the brand's choice; else one is minted.
+    pub slug: Option<Slug>,
+    /// Where it stands.
+    pub platform: Option<Platform>,
+    /// In which post.
+    pub post: PostChoice,
+    /// Its own UTM wishes.
+    pub utm: UtmTemplate,
+    /// Whether to forward the short link's query.
+    pub forward_query: bool,
+    /// When it stops counting.
+    pub expires_at: Option<Instant>,
+    /// Whether it starts out paused.
+    pub paused: bool,
+}
+
+/// How chosen slugs are judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SlugPolicy {
+    /// Refuses a slug that differs from a standing one by case alone: people type slugs off videos.
+    Strict,
+    /// Links that were printed elsewhere keep their slugs, pairs that differ by case included.
+    Import,
+}
+
+struct Minting<'c> {
+    conn: &'c mut AnyConnection,
+    brand: BrandId,
+    policy: SlugPolicy,
+    slug_length: usize,
+    now: Instant,
+    campaigns: HashMap<CampaignId, Campaign>,
+    influencers: HashMap<InfluencerId, Influencer>,
+}
+
+/// What was looked up and must exist, as an error in the field that named it.
+fn named<R: super::Record>(found: Result<R, StoreError>, field: &str) -> Result<R, StoreError> {
+    match found {
+        Err(StoreError::NotFound { what }) => {
+            Err(Invalid::one(field, format!("there is no such {what} in this brand")).into())
+        }
+        Ok(record) if record.archived_at().is_some() => {
+            Err(Invalid::one(field, format!("this {} is archived", R::WHAT)).into())
+        }
+        other => other,
+    }
+}
+
+impl Minting<'_> {
+    async fn make(&mut self, draft: LinkDraft) -> Result<Link, StoreError> {
+        let scope = Some(self.brand);
+        if !self.campaigns.contains_key(&draft.campaign_id) {
+            let found = named(
+                records::find(self.conn, scope, draft.campaign_id.number()).await,
+                "campaign_id",
+            )?;
+            self.campaigns.insert(draft.campaign_id, found);
+        }
+        if !self.influencers.contains_key(&draft.influencer_id) {
+            let found = named(
+                records::find(self.conn, scope, draft.influencer_id.number()).await,
+                "influencer_id",
+            )?;
+            self.influencers.insert(draft.influencer_id, found);
+        }
+        let slug = self.settle_slug(draft.slug.clone()).await?;
+        let post = self.settle_post(&draft).await?;
+        let platform = draft
+            .platform
+            .or_else(|| post.as_ref().map(|post| post.platform.clone()));
+        let mut link = Link {
+            id: LinkId::random(),
+            brand_id: self.brand,
+            campaign_id: draft.campaign_id,
+            influencer_id: draft.influencer_id,
+            post_id: post.as_ref().map(|post| post.id),
+            platform,
+            slug,
+            url: draft.url.map(|url| url.as_str().to_owned()),
+            utm: draft.utm,
+            final_url: String::new(),
+            forward_query: draft.forward_query,
+            expires_at: draft.expires_at,
+            paused: draft.paused,
+            created_at: self.now,
+            archived_at: None,
+        };
+        let campaign = &self.campaigns[&link.campaign_id];
+        let handle = self.influencers[&link.influencer_id].handle.as_str();
+        link.final_url = link.make_final_url(campaign, handle, label_of(post.as_ref()))?;
+        let seq = take_feed(self.conn, 1).await?;
+        records::insert(self.conn, &link, seq).await?;
+        Ok(link)
+    }
+
+    async fn standing(&mut self, slug: &Slug) -> Result<Vec<String>, StoreError> {
+        let sql = "SELECT slug FROM links WHERE slug_folded = $1";
+        Ok(sqlx::query_scalar(sql)
+            .bind(slug.folded().into_owned())
+            .fetch_all(&mut *self.conn)
+            .await?)
+    }
+
+    async fn settle_slug(&mut self, wanted: Option<Slug>) -> Result<Slug, StoreError> {
+        if let Some(slug) = wanted {
+            let standing = self.standing(&slug).await?;
+            if standing.iter().any(|other| other == slug.as_str()) {
+                return Err(Invalid::one("slug", "is taken; a slug is never issued twice").into());
+            }
+            if self.policy == SlugPolicy::Strict
+                && let Some(other) = standing.first()
+            {
+                let message = format!("differs from `{other}` by case alone, and people type slugs off a video");
+                return Err(Invalid::one("slug", message).into());
+            }
+            return Ok(slug);
+        }
+        for _ in 0..MINT_ATTEMPTS {
+            let slug = Slug::mint(self.slug_length);
+            if self.standing(&slug).await?.is_empty() {
+                return Ok(slug);
+            }
+        }
+        let message = format!(
+            "no free slug of {} characters was found; raise LINKLEDGER_SLUG_LENGTH",
+            self.slug_length
+        );
+        Err(Invalid::one("slug", message).into())
+    }
+
+    async fn settle_post(&mut self, draft: &LinkDraft) -> Result<Option<Post>, StoreError> {
+        let post: Post = match &draft.post {
+            PostChoice::None => return Ok(None),
+            PostChoice::Id(id) => named(records::find(self.conn, Some(self.brand), id.number()).await, "post_id")?,
+            PostChoice::Label(label) => {
+                let Some(platform) = draft.platform.clone() else {
+                    return Err(Invalid::one("platform", "is required where `post` names a post by its label").into());
+                };
+                let seq = take_feed(self.conn, 1).await?;
+                let wanted = Post {
+                    id: PostId::random(),
+                    brand_id: self.brand,
+                    campaign_id: draft.campaign_id,
+                    influencer_id: draft.influencer_id,
+                    platform,
+                    label: label.clone(),
+                    url: None,
+                    format: None,
+                    posted_at: None,
+                    created_at: self.now,
+                    archived_at: None,
+                };
+                posts::find_or_make(self.conn, wanted, seq).await?
+            }
+        };
+        if post.campaign_id != draft.campaign_id || post.influencer_id != draft.influencer_id {
+            return Err(Invalid::one("post_id", "belongs to another campaign or influencer").into());
+        }
+        if draft
+            .platform
+            .as_ref()
+            .is_some_and(|platform| *platform != post.platform)
+        {
+            return Err(Invalid::one("platform", format!("the post stands on {}", post.platform)).into());
+        }
+        Ok(Some(post))
+    }
+}
+
+impl Store {
+    /// Makes links in one transaction. Each draft succeeds or fails for itself, in order.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer; then none was made.
+    pub async fn mint_links(
+        &self,
+        brand: BrandId,
+        drafts: Vec<LinkDraft>,
+        policy: SlugPolicy,
+        slug_length: usize,
+        now: Instant,
+    ) -> Result<Vec<Result<Link, Invalid>>, StoreError> {
+        self.transact(move |conn| -> Work<'_, _> {
+            Box::pin(async move {
+                let mut minting = Minting {
+                    conn,
+                    brand,
+                    policy,
+                    slug_length,
+                    now,
+                    campaigns: HashMap::new(),
+                    influencers: HashMap::new(),
+                };
+                let mut results = Vec::with_capacity(drafts.len());
+                for draft in drafts {
+                    results.push(match minting.make(draft).await {
+                        Ok(link) => Ok(link),
+                        Err(StoreError::Invalid(wrong)) => Err(wrong),
+                        Err(other) => return Err(other),
+                    });
+                }
+                Ok(results)
+            })
+        })
+        .await
+    }
+
+    /// Changes a link; its final address follows.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], or what is wrong with the change.
+    pub async fn update_link(&self, scope: Scope, id: LinkId, edit: LinkEdit) -> Result<Link, StoreError> {
+        self.transact(move |conn| -> Work<'_, Link> {
+            Box::pin(async move {
+                let seq = take_feed(conn, 1).await?;
+                let mut link: Link = records::find(conn, scope, id.number()).await?;
+                records::refuse_archived(&link)?;
+                edit.apply(&mut link);
+                let brand = Some(link.brand_id);
+                let campaign: Campaign = records::find(conn, brand, link.campaign_id.number()).await?;
+                let influencer: Influencer = records::find(conn, brand, link.influencer_id.number()).await?;
+                let post: Option<Post> = match link.post_id {
+                    Some(post) => Some(records::find(conn, brand, post.number()).await?),
+                    None => None,
+                };
+                let label = label_of(post.as_ref());
+                link.final_url = link.make_final_url(&campaign, influencer.handle.as_str(), label)?;
+                records::save(conn, &link, seq).await?;
+                Ok(link)
+            })
+        })
+        .await
+    }
+}
+
+/// What may be changed of a link; outer `None` leaves a field as it is. Campaign, influencer and
+/// slug never change: what was earned through the link belongs to them.
+#[derive(Debug, Clone, Default)]
+pub struct LinkEdit {
+    /// Another destination; inner `None`: follow the campaign's again.
+    pub url: Option<Option<TargetUrl>>,
+    /// Another platform.
+    pub platform: Option<Option<Platform>>,
+    /// Other UTM wishes.
+    pub utm: Option<UtmTemplate>,
+    /// Whether to forward the short link's query.
+    pub forward_query: Option<bool>,
+    /// Another end; inner `None`: never.
+    pub expires_at: Option<Option<Instant>>,
+    /// Pause or resume.
+    pub paused: Option<bool>,
+}
+
+impl LinkEdit {
+    fn apply(self, link: &mut Link) {
+        if let Some(url) = self.url {
+            link.url = url.map(|url| url.as_str().to_owned());
+        }
+        if let Some(platform) = self.platform {
+            link.platform = platform;
+        }
+        if let Some(utm) = self.utm {
+            link.utm = utm;
+        }
+        if let Some(forward_query) = self.forward_query {
+            link.forward_query = forward_query;
+        }
+        if let Some(expires_at) = self.expires_at {
+            link.expires_at = expires_at;
+        }
+        if let Some(paused) = self.paused {
+            link.paused = paused;
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The only room with SQL: brands, links and everything else that is kept, and the worker's commit.
+//!
+//! The control plane's SQL is written once for both engines and runs through `sqlx`'s `Any`; the
+//! worker's bulk commit is typed. Writes of one process take turns through a fair lock, because
+//! SQLite's own is a lottery in which a busy worker starves the API.
+//!
+//! A transaction always runs in a task of its own: a handler that is dropped in the middle (the
+//! client hung up) would otherwise hand a connection back with the transaction still open.
+
+mod brands;
+mod campaigns;
+mod changes;
+mod columns;
+pub mod commit;
+mod conversions;
+mod error;
+pub mod figures;
+mod influencers;
+mod journals;
+mod keys;
+mod links;
+mod posts;
+mod records;
+mod salts;
+mod schema;
+mod verify;
+
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use sqlx::any::AnyPoolOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{AnyConnection, AnyPool, SqlitePool};
+use tokio::sync::Mutex;
+
+pub use brands::Brand;
+pub use campaigns::Campaign;
+pub use changes::{Changes, LinkChange};
+pub use conversions::{ConversionFilter, StoredConversion, StoredCredit, StoredTouchpoint};
+pub use error::StoreError;
+pub use influencers::Influencer;
+pub use journals::JournalRow;
+pub use keys::ApiKey;
+pub use links::{Link, LinkDraft, LinkEdit, PostChoice, SlugPolicy};
+pub use posts::Post;
+pub use records::{Listed, Page, Record, Scope};
+pub use verify::{Mismatch, Verified};
+
+/// A future that a transaction runs.
+pub type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
+
+/// The store's file in the data directory.
+pub const STORE_FILE: &str = "linkledger.db";
+/// Connections that read at the same time. Readers never wait for the writer (WAL).
+const READERS: u32 = 4;
+
+/// The store. Clones share connections.
+#[derive(Debug, Clone)]
+pub struct Store {
+    control: AnyPool,
+    bulk: SqlitePool,
+    writing: Arc<Mutex<()>>,
+}
+
+impl Store {
+    /// Opens (or creates) the SQLite store in a data directory and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the file cannot be opened or its schema is newer than this program.
+    pub async fn open(data_dir: &Path) -> Result<Self, StoreError> {
+        let file = data_dir.join(STORE_FILE);
+        // The worker's commit may be lost by a power cut without harm: its cursor goes with it, and
+        // the journal sends the records again. Hence NORMAL here and FULL for the control plane,
+        // whose 201 must survive.
+        let options = SqliteConnectOptions::new()
+            .filename(&file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .busy_timeout(std::time::Duration::from_secs(30))
+            .pragma("wal_autocheckpoint", "4000")
+            .pragma("cache_size", "-65536")
+            .pragma("temp_store", "memory");
+        let bulk = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(options)
+            .await?;
+        schema::migrate(&bulk).await?;
+
+        sqlx::any::install_default_drivers();
+        let address = url::Url::from_file_path(std::path::absolute(&file).map_err(sqlx::Error::Io)?)
+            .map_err(|()| sqlx::Error::Configuration("the data directory is not a plain path".into()))?;
+        let address = format!("sqlite://{}", address.path());
+        let control = AnyPoolOptions::new()
+            .max_connections(READERS)
+            .after_connect(|conn, _| {
+                Box::pin(async move {
+                    for pragma in [
+                        "PRAGMA synchronous = FULL",
+                        "PRAGMA busy_timeout = 30000",
+                        "PRAGMA cache_size = -16384",
+                        "PRAGMA temp_store = memory",
+                    ] {
+                        sqlx::query(pragma).execute(&mut *conn).await?;
+                    }
+                    Ok(())
+                })
+            })
+            .connect(&address)
+            .await?;
+        Ok(Self {
+            control,
+            bulk,
+            writing: Arc::new(Mutex::new(())),
+        })
+    }
+
+    /// Closes every connection; the write-ahead log is folded into the file.
+    pub async fn close(&self) {
+        self.control.close().await;
+        self.bulk.close().await;
+    }
+
+    /// Whether the store answers at all.
+    pub async fn answers(&self) -> bool {
+        sqlx::query("SELECT 1").execute(&self.control).await.is_ok()
+    }
+
+    /// Runs `work` in one write transaction, in a task of its own, and commits if it returns `Ok`.
+    async fn transact<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut AnyConnection) -> Work<'c, T> + Send + 'static,
+    {
+        let store = self.clone();
+        let task = tokio::spawn(async move {
+            let _turn = store.writing.lock().await;
+            let mut tx = store.control.begin_with("BEGIN IMMEDIATE").await?;
+            match work(&mut tx).await {
+                Ok(answer) => {
+                    tx.commit().await?;
+                    Ok(answer)
+                }
+                Err(error) => {
+                    tx.rollback().await?;
+                    Err(error)
+                }
+            }
+        });
+        task.await.map_err(|_| StoreError::Stopped)?
+    }
+}
+
+/// Takes `count` positions of the change feed; returns the first. Holding the feed's row until
+/// commit is what makes sequence order commit order.
+async fn take_feed(conn: &mut AnyConnection, count: i64) -> Result<i64, StoreError> {
+    let last: i64 = sqlx::query_scalar("UPDATE feed SET seq = seq + $1 WHERE id = 1 RETURNING seq")
+        .bind(count)
+        .fetch_one(conn)
+        .await?;
+    Ok(last - count + 1)
+}

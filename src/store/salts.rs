@@ -1,0 +1,43 @@
+//! Visitor salts: one per UTC day, the same on every node, destroyed after 48 hours.
+
+use std::collections::BTreeMap;
+
+use sqlx::Row as _;
+
+use super::{Store, StoreError, Work};
+use crate::domain::time::Instant;
+
+/// Days ahead for which salts are made, so that a node outlives a store that is down over midnight.
+const DAYS_AHEAD: i64 = 2;
+/// Salts of days that ended this many days ago are destroyed.
+const DAYS_KEPT: i64 = 2;
+
+impl Store {
+    /// Makes the salts that are missing, destroys the old ones, and returns those in force by UTC day.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer.
+    pub async fn salts(&self, now: Instant, draw: fn() -> String) -> Result<BTreeMap<i64, String>, StoreError> {
+        let today = now.utc_day();
+        self.transact(move |conn| -> Work<'_, _> {
+            Box::pin(async move {
+                let destroy = "DELETE FROM salts WHERE utc_day < $1";
+                sqlx::query(destroy).bind(today - DAYS_KEPT).execute(&mut *conn).await?;
+                for day in today..=today + DAYS_AHEAD {
+                    sqlx::query("INSERT INTO salts (utc_day, salt) VALUES ($1, $2) ON CONFLICT (utc_day) DO NOTHING")
+                        .bind(day)
+                        .bind(draw())
+                        .execute(&mut *conn)
+                        .await?;
+                }
+                let rows = sqlx::query("SELECT utc_day, salt FROM salts")
+                    .fetch_all(&mut *conn)
+                    .await?;
+                rows.iter()
+                    .map(|row| Ok((row.try_get("utc_day")?, row.try_get("salt")?)))
+                    .collect()
+            })
+        })
+        .await
+    }
+}

@@ -1,0 +1,145 @@
+//! Recounts everything from the raw rows and says where the books do not agree.
+//!
+//! Takes no lock: it reads one snapshot, while the service goes on writing.
+
+use sqlx::AnyConnection;
+use sqlx::{AssertSqlSafe, Row as _};
+
+use super::{Store, StoreError};
+
+/// One place where the books do not agree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// What was checked.
+    pub check: &'static str,
+    /// Where, and by how much.
+    pub detail: String,
+}
+
+/// What was recounted.
+#[derive(Debug, Default)]
+pub struct Verified {
+    /// Raw clicks.
+    pub clicks: i64,
+    /// Conversions.
+    pub conversions: i64,
+    /// Journals.
+    pub journals: i64,
+    /// What does not agree; at most 20 of each check.
+    pub mismatches: Vec<Mismatch>,
+}
+
+/// A check: rows that come back are mismatches, described by their only column.
+struct Check {
+    name: &'static str,
+    sql: &'static str,
+}
+
+const CHECKS: &[Check] = &[
+    Check {
+        name: "cursor = clicks + others + lost",
+        sql: "SELECT 'journal ' || uuid || ': cursor ' || seq || ', accounted for ' || (clicks + others + lost) AS d
+            FROM journals WHERE seq <> clicks + others + lost",
+    },
+    Check {
+        name: "a journal's clicks = its raw clicks",
+        sql: "SELECT 'journal ' || journals.uuid || ': ' || journals.clicks || ' counted, ' || COALESCE(raw.n, 0)
+                || ' stored' AS d
+            FROM journals LEFT JOIN (SELECT journal_num, COUNT(*) AS n FROM clicks GROUP BY journal_num) raw
+                ON raw.journal_num = journals.num
+            WHERE journals.clicks <> COALESCE(raw.n, 0)",
+    },
+    Check {
+        name: "no click is stored twice",
+        sql: "SELECT 'journal number ' || journal_num || ', sequence ' || seq || ': ' || COUNT(*) || ' times' AS d
+            FROM clicks GROUP BY journal_num, seq HAVING COUNT(*) > 1",
+    },
+    Check {
+        name: "no click lies behind its journal's cursor",
+        sql: "SELECT 'journal ' || journals.uuid || ', sequence ' || clicks.seq || ', cursor ' || journals.seq AS d
+            FROM clicks JOIN journals ON journals.num = clicks.journal_num
+            WHERE clicks.seq > journals.seq OR clicks.seq < 1",
+    },
+    Check {
+        name: "a journal's losses are declared",
+        sql: "SELECT 'journal ' || journals.uuid || ': ' || journals.lost || ' lost, ' || COALESCE(declared.n, 0)
+                || ' declared' AS d
+            FROM journals LEFT JOIN (SELECT journal_num, SUM(to_seq - from_seq + 1) AS n FROM lost_ranges
+                GROUP BY journal_num) declared ON declared.journal_num = journals.num
+            WHERE journals.lost <> COALESCE(declared.n, 0)",
+    },
+    Check {
+        name: "rollups = a recount of the raw clicks",
+        sql: "SELECT 'link number ' || link_id || ', quarter ' || quarter_ms || ': ' || SUM(rolled) || ' rolled up, '
+                || SUM(raw) || ' stored; people ' || SUM(rolled_human) || ' and ' || SUM(raw_human) AS d
+            FROM (
+                SELECT link_id, quarter_ms, clicks AS rolled, human AS rolled_human, 0 AS raw, 0 AS raw_human
+                FROM click_rollups
+                UNION ALL
+                SELECT link_id, at_ms - at_ms % 900000, 0, 0, COUNT(*), SUM(CASE WHEN class = 0 THEN 1 ELSE 0 END)
+                FROM clicks GROUP BY link_id, at_ms - at_ms % 900000
+            ) AS both_counts
+            GROUP BY link_id, quarter_ms HAVING SUM(rolled) <> SUM(raw) OR SUM(rolled_human) <> SUM(raw_human)",
+    },
+    Check {
+        name: "an attributed conversion's shares are whole, others have none",
+        sql: "SELECT conversions.id || ' is ' || conversions.state || ' with ' || COALESCE(SUM(credits.share_bps), 0)
+                || ' of 10000' AS d
+            FROM conversions LEFT JOIN credits ON credits.conversion_id = conversions.id
+            GROUP BY conversions.id, conversions.state
+            HAVING COALESCE(SUM(credits.share_bps), 0) <> CASE WHEN conversions.state = 'attributed' THEN 10000 ELSE 0 END",
+    },
+    Check {
+        name: "an uncredited conversion has its reason",
+        sql: "SELECT id || ' is ' || state || ' without a reason' AS d
+            FROM conversions WHERE state = 'unattributed' AND reason IS NULL",
+    },
+    Check {
+        name: "every credit belongs to a conversion",
+        sql: "SELECT 'credit of ' || conversion_id AS d FROM credits
+            WHERE NOT EXISTS (SELECT 1 FROM conversions WHERE conversions.id = credits.conversion_id)",
+    },
+];
+
+/// Mismatches of one check that are told: the first ones say enough.
+const TOLD_MAX: usize = 20;
+
+async fn count(conn: &mut AnyConnection, sql: &'static str) -> Result<i64, StoreError> {
+    Ok(sqlx::query_scalar(sql).fetch_one(conn).await?)
+}
+
+impl Store {
+    /// How many checks [`Store::verify`] makes.
+    #[must_use]
+    pub const fn verify_steps() -> u64 {
+        CHECKS.len() as u64
+    }
+
+    /// Recounts everything in one read snapshot. `step` is told before each check.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer; a mismatch is no error but an answer.
+    pub async fn verify(&self, mut step: impl FnMut(&'static str)) -> Result<Verified, StoreError> {
+        // Reads only, so a dropped future leaves nothing behind that matters; the snapshot begins
+        // with the first read.
+        let mut tx = self.control.begin().await?;
+        let mut verified = Verified {
+            clicks: count(&mut tx, "SELECT COUNT(*) FROM clicks").await?,
+            conversions: count(&mut tx, "SELECT COUNT(*) FROM conversions").await?,
+            journals: count(&mut tx, "SELECT COUNT(*) FROM journals").await?,
+            mismatches: Vec::new(),
+        };
+        for check in CHECKS {
+            step(check.name);
+            let sql = format!("{} LIMIT {TOLD_MAX}", check.sql);
+            for row in sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut *tx).await? {
+                verified.mismatches.push(Mismatch {
+                    check: check.name,
+                    detail: row.try_get("d")?,
+                });
+            }
+        }
+        tx.rollback().await?;
+        Ok(verified)
+    }
+}

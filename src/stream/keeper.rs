@@ -1,0 +1,120 @@
+//! Looks after the journals of a data directory: deletes what the store has confirmed and retention
+//! has released, retires dead journals, and says how far behind the store is.
+//!
+//! Cursor first, unlink second: a segment goes only after the commit that covers it was read back.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::Cursors;
+use crate::domain::time::Instant;
+use crate::journal::{
+    Budget, JournalEntry, JournalError, JournalId, JournalStats, PrunePolicy, SyncHandle, backlog, discover, last_seq,
+    prune, retire,
+};
+use crate::metrics::Metrics;
+
+/// Above this share of the size cap, confirmed segments go before their retention is over.
+const FULL_PERCENT: u64 = 90;
+
+/// A journal that this process writes.
+#[derive(Debug, Clone)]
+pub struct LiveJournal {
+    /// Which.
+    pub id: JournalId,
+    /// Knows its last sequence.
+    pub handle: SyncHandle,
+}
+
+/// Keeps the journals of one data directory. Blocks; call it from a thread that may.
+pub struct Keeper {
+    /// The folder with the journals.
+    pub root: PathBuf,
+    /// What they may take together.
+    pub budget: Arc<Budget>,
+    /// What writers and readers count.
+    pub stats: Arc<JournalStats>,
+    /// The journals of this process.
+    pub live: Vec<LiveJournal>,
+    /// How long confirmed segments are kept, in ms.
+    pub retention_ms: u64,
+    /// Where to say it.
+    pub metrics: Metrics,
+}
+
+impl Keeper {
+    /// One round.
+    ///
+    /// # Errors
+    /// [`JournalError`] when the folder cannot be read; single journals are logged and skipped.
+    pub fn tend(&self, cursors: &Cursors, now: Instant) -> Result<(), JournalError> {
+        let mut unconfirmed = 0_u64;
+        let mut oldest_ms: Option<u64> = None;
+        for entry in discover(&self.root)? {
+            let confirmed = cursors.get(&entry.id).copied().unwrap_or(0);
+            match self.tend_one(&entry, confirmed, now) {
+                Ok((behind, since_ms)) => {
+                    unconfirmed += behind;
+                    oldest_ms = oldest_ms.into_iter().chain(since_ms).min();
+                }
+                Err(JournalError::Gone(_)) => {}
+                Err(error) => tracing::error!(journal = %entry.id, %error, "a journal could not be tended"),
+            }
+        }
+        let now_ms = u64::try_from(now.ms()).unwrap_or(0);
+        let age_ms = oldest_ms.map_or(0, |oldest| now_ms.saturating_sub(oldest));
+        self.publish(unconfirmed, age_ms);
+        Ok(())
+    }
+
+    /// How many records of a journal the store has not confirmed, and since when at the latest.
+    fn tend_one(&self, entry: &JournalEntry, confirmed: u64, now: Instant) -> Result<(u64, Option<u64>), JournalError> {
+        let now_ms = u64::try_from(now.ms()).unwrap_or(0);
+        let keep_newer_than_ms = self.retention_ms;
+        if !entry.live {
+            retire(&entry.dir, confirmed, keep_newer_than_ms, now_ms, &self.budget)?;
+            if !entry.dir.exists() {
+                return Ok((0, None));
+            }
+        }
+        let full_bytes = self.budget.max_bytes() / 100 * FULL_PERCENT;
+        let policy = PrunePolicy {
+            keep_newer_than_ms,
+            now_ms,
+            bytes_to_free: self.budget.used_bytes().saturating_sub(full_bytes),
+        };
+        prune(&entry.dir, confirmed, policy, &self.budget)?;
+        let own = self.live.iter().find(|live| live.id == entry.id);
+        let last = match own {
+            Some(live) => live.handle.next_seq() - 1,
+            None => last_seq(&entry.dir)?,
+        };
+        let behind = last.saturating_sub(confirmed);
+        if behind == 0 {
+            return Ok((0, None));
+        }
+        let facts = backlog(&entry.dir, confirmed, last)?;
+        let created_ms = entry.header.map(|header| header.created_at_ms);
+        Ok((behind, facts.not_before_ms.or(created_ms)))
+    }
+
+    fn publish(&self, unconfirmed: u64, oldest_age_ms: u64) {
+        let whole = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        let metrics = &self.metrics;
+        metrics.journal_bytes.set(whole(self.budget.used_bytes()));
+        metrics.journal_unconfirmed_events.set(whole(unconfirmed));
+        #[allow(clippy::cast_precision_loss, reason = "a gauge in seconds")]
+        metrics
+            .journal_oldest_unconfirmed_seconds
+            .set(oldest_age_ms as f64 / 1000.0);
+        for (kind, count) in [
+            ("sync_failed", &self.stats.sync_failures),
+            ("corrupt", &self.stats.corrupt_ranges),
+            ("torn_tail", &self.stats.torn_tails),
+        ] {
+            let counter = metrics.journal_faults.with_label_values(&[kind]);
+            counter.inc_by(count.load(Ordering::Relaxed).saturating_sub(counter.get()));
+        }
+    }
+}

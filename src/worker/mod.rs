@@ -1,0 +1,214 @@
+//! Read, classify, attribute, commit: one batch after the other.
+//!
+//! A worker remembers nothing that matters. Whatever goes wrong, it reads the cursors again and
+//! starts from there; only what was committed together with its cursor counts.
+
+mod attribute;
+mod decode;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::domain::click_id::ClickIdKeys;
+use crate::domain::time::Instant;
+use crate::journal::JournalId;
+use crate::metrics::Metrics;
+use crate::shutdown::Stopping;
+use crate::store::commit::{Batch, Committer, Outcome};
+use crate::store::{Store, StoreError};
+use crate::stream::{Cursors, LocalFeed, Progress, Stretch};
+
+/// Records of one transaction. Larger batches commit faster and are seen later.
+const BATCH_MAX_RECORDS: usize = 20_000;
+/// How long the worker sleeps when there was nothing to do, unless somebody waits.
+const IDLE_MS: u64 = 50;
+/// After a failure: from, doubling, up to.
+const BACKOFF_MS: std::ops::RangeInclusive<u64> = 100..=5_000;
+
+/// A worker on one feed.
+pub struct Worker {
+    /// The store.
+    pub store: Store,
+    /// Where records come from.
+    pub feed: LocalFeed,
+    /// Reads click ids.
+    pub keys: Arc<ClickIdKeys>,
+    /// Who waits.
+    pub progress: Progress,
+    /// What time it is.
+    pub clock: Clock,
+    /// Where to say it.
+    pub metrics: Metrics,
+}
+
+/// Reads the store's cursors in the journals' own terms.
+///
+/// # Errors
+/// [`StoreError`] when the store does not answer.
+pub async fn cursors(store: &Store) -> Result<Cursors, StoreError> {
+    let rows = store.journals().await?.into_iter();
+    Ok(rows
+        .filter_map(|(uuid, row)| Some((uuid.parse::<JournalId>().ok()?, u64::try_from(row.seq).ok()?)))
+        .collect())
+}
+
+impl Worker {
+    /// Works until told to stop and everything that was journaled is committed, or `drain_for` is over.
+    pub async fn run(mut self, mut stopping: Stopping, drain_for: Duration) {
+        let mut committer = Committer::new(self.store.clone());
+        let mut backoff_ms = *BACKOFF_MS.start();
+        let mut give_up_at = None;
+        loop {
+            if stopping.is_set() {
+                let until = *give_up_at.get_or_insert_with(|| std::time::Instant::now() + drain_for);
+                if std::time::Instant::now() > until {
+                    tracing::warn!("stopping with records left in the journals; the next start commits them");
+                    return;
+                }
+            }
+            match self.round(&mut committer).await {
+                Ok(true) => backoff_ms = *BACKOFF_MS.start(),
+                Ok(false) if stopping.is_set() => return,
+                Ok(false) => {
+                    tokio::select! {
+                        () = self.progress.hurried() => {}
+                        () = stopping.wait() => {}
+                        () = tokio::time::sleep(Duration::from_millis(IDLE_MS)) => {}
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a batch was not committed; reading the cursors again");
+                    self.metrics.worker_retries.inc();
+                    self.metrics.store_up.set(0);
+                    tokio::time::sleep(Duration::from_millis(backoff_ms)).await;
+                    backoff_ms = (backoff_ms * 2).min(*BACKOFF_MS.end());
+                    // While the cursors cannot be read nothing can be committed either.
+                    if let Ok(cursors) = cursors(&self.store).await {
+                        self.feed.rewind(cursors);
+                    }
+                }
+            }
+        }
+    }
+
+    /// One batch; whether there was anything to do.
+    async fn round(&mut self, committer: &mut Committer) -> Result<bool, RoundError> {
+        let started = std::time::Instant::now();
+        let stretches = self.feed.poll(BATCH_MAX_RECORDS)?;
+        if stretches.is_empty() {
+            return Ok(false);
+        }
+        let now = self.clock.now();
+        let batch = self.decide(stretches, now).await?;
+        if batch.parts.is_empty() {
+            return Ok(false);
+        }
+        let seen = Seen::of(&batch);
+        let outcomes = committer.commit(batch, now).await?;
+        seen.report(&self.metrics, &outcomes, self.clock.now());
+        self.metrics.store_up.set(1);
+        self.metrics
+            .worker_batch_seconds
+            .observe(started.elapsed().as_secs_f64());
+        self.progress.committed();
+        Ok(true)
+    }
+
+    async fn decide(&mut self, stretches: Vec<Stretch>, now: Instant) -> Result<Batch, StoreError> {
+        let decoded = decode::decode(stretches, now);
+        for journal in decoded.held {
+            tracing::error!(%journal, "a record of an unknown version: this journal waits for a newer worker");
+            self.metrics
+                .journal_faults
+                .with_label_values(&["unknown_version"])
+                .inc();
+            self.feed.hold(journal);
+        }
+        let mut batch = decoded.batch;
+        batch.conversions = attribute::decide(&self.store, &self.keys, decoded.conversions, now).await?;
+        Ok(batch)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum RoundError {
+    #[error(transparent)]
+    Feed(#[from] crate::stream::FeedError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What the metrics will say of a batch once it is committed.
+struct Seen {
+    clicks: u64,
+    lost: u64,
+    oldest_click: Option<Instant>,
+    conversions: Vec<(String, String, &'static str, &'static str)>,
+    rejected: Vec<&'static str>,
+}
+
+impl Seen {
+    fn of(batch: &Batch) -> Self {
+        let lost = batch
+            .parts
+            .iter()
+            .filter_map(|part| part.lost)
+            .map(|lost| lost.to - lost.from + 1)
+            .sum::<i64>();
+        let conversions = batch.conversions.iter().map(|decided| {
+            // Custom events are the brands' own words; a metric's labels are ours.
+            let event = decided.conversion.event.to_string();
+            let event = if event.starts_with("custom:") {
+                "custom".to_owned()
+            } else {
+                event
+            };
+            let outcome = decided.attribution.reason.map_or("attributed", |why| why.code());
+            let source = if decided.conversion.source == "api" {
+                "api"
+            } else {
+                "webhook"
+            };
+            (source.to_owned(), event, decided.state(), outcome)
+        });
+        Self {
+            clicks: batch.clicks.len() as u64,
+            lost: u64::try_from(lost).unwrap_or(0),
+            oldest_click: batch.clicks.iter().map(|click| Instant::from_ms(click.at_ms)).min(),
+            conversions: conversions.collect(),
+            rejected: batch.rejections.iter().map(|rejection| rejection.reason).collect(),
+        }
+    }
+
+    fn report(self, metrics: &Metrics, outcomes: &[Outcome], now: Instant) {
+        metrics.clicks_committed.inc_by(self.clicks);
+        metrics.clicks_lost.inc_by(self.lost);
+        if let Some(oldest) = self.oldest_click {
+            #[allow(clippy::cast_precision_loss, reason = "a histogram in seconds")]
+            metrics
+                .commit_delay_seconds
+                .observe((now.ms() - oldest.ms()).max(0) as f64 / 1000.0);
+        }
+        for ((source, event, state, attribution), outcome) in self.conversions.iter().zip(outcomes) {
+            let state = match outcome {
+                Outcome::Counted(_) => {
+                    metrics.attribution.with_label_values(&[*attribution]).inc();
+                    state
+                }
+                Outcome::Repeated(_) => "repeated",
+                Outcome::Contradicted(_) => {
+                    metrics.rejections.with_label_values(&["contradicts_first"]).inc();
+                    "contradicted"
+                }
+            };
+            metrics
+                .conversions
+                .with_label_values(&[source.as_str(), event.as_str(), state])
+                .inc();
+        }
+        for reason in self.rejected {
+            metrics.rejections.with_label_values(&[reason]).inc();
+        }
+    }
+}
