@@ -84,6 +84,8 @@ enum KeyCommand {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    // Journals and the store hold what visitors and customers did: nobody else's to read.
+    rustix::process::umask(rustix::fs::Mode::from_bits_truncate(0o077));
     match run(Cli::parse()).await {
         Ok(code) => code,
         Err(failure) => {

@@ -3,8 +3,8 @@
 //! No label ever carries a slug, an influencer, a customer or an address: labels are few and known.
 
 use prometheus::{
-    Counter, Encoder, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Encoder, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 /// The registry and every metric in it. Clones share the figures.
@@ -47,8 +47,6 @@ pub struct Metrics {
     pub links_loaded: IntGauge,
     /// 1 while the store answers.
     pub store_up: IntGauge,
-    /// Seconds since the epoch at which the process started.
-    pub started: Counter,
 }
 
 fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
@@ -163,10 +161,6 @@ impl Metrics {
             rejections: counters(r, "rejections_total", "Events that were not counted.", &["reason"]),
             links_loaded: gauge(r, "links_loaded", "Links in memory."),
             store_up: gauge(r, "store_up", "1 while the store answers."),
-            started: register(
-                r,
-                Counter::with_opts(options("start_time_seconds", "When this process started.")),
-            ),
             registry,
         }
     }

@@ -61,16 +61,16 @@ fn authenticate(request: &HttpRequest) -> Result<Caller, Problem> {
     let named = match request.headers().get(BRAND_HEADER) {
         None => None,
         Some(value) => {
-            let name = value.to_str().unwrap_or_default().trim();
-            let found = tables.brand_named(name);
-            Some(found.ok_or_else(|| Problem::forbidden("The Linkledger-Brand header names no brand of yours."))?)
+            let found = tables.brand_named(value.to_str().unwrap_or_default().trim());
+            // Only an operator may learn which brands there are.
+            if gate.brand.is_some() && found != gate.brand {
+                return Err(Problem::forbidden(
+                    "This key belongs to another brand than Linkledger-Brand names.",
+                ));
+            }
+            Some(found.ok_or_else(|| Problem::not_found("brand"))?)
         }
     };
-    if named.is_some() && gate.brand.is_some() && named != gate.brand {
-        return Err(Problem::forbidden(
-            "This key belongs to another brand than the Linkledger-Brand header names.",
-        ));
-    }
     drop(tables);
     Ok(Caller {
         gate,

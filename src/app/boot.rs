@@ -36,8 +36,6 @@ pub async fn start(config: &Config, roles: Roles, clock: Clock) -> Result<Runnin
     let data_dir = DataDir::take(&config.data_dir)?;
     let secrets = data_dir.secrets(config.secrets.as_ref())?;
     let metrics = Metrics::new();
-    #[allow(clippy::cast_precision_loss, reason = "seconds since 1970")]
-    metrics.started.inc_by(clock.now().ms() as f64 / 1000.0);
     let store = Store::open(data_dir.path()).await?;
     store.ensure_default_brand(clock.now()).await?;
     configured_key(&store, config, &clock).await?;
@@ -121,6 +119,7 @@ pub async fn start(config: &Config, roles: Roles, clock: Clock) -> Result<Runnin
         live: journals.live(),
         retention_ms: u64::from(config.journal_retention_hours) * 3_600_000,
         metrics: metrics.clone(),
+        ended: Mutex::default(),
     };
     background.spawn(tasks::keep_journals(
         keeper,

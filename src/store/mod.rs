@@ -101,6 +101,8 @@ impl Store {
                         "PRAGMA busy_timeout = 30000",
                         "PRAGMA cache_size = -16384",
                         "PRAGMA temp_store = memory",
+                        // Visitor salts are destroyed, not just unlinked.
+                        "PRAGMA secure_delete = ON",
                     ] {
                         sqlx::query(pragma).execute(&mut *conn).await?;
                     }

@@ -3,9 +3,10 @@
 //!
 //! Cursor first, unlink second: a segment goes only after the commit that covers it was read back.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Cursors;
 use crate::domain::time::Instant;
@@ -41,6 +42,8 @@ pub struct Keeper {
     pub retention_ms: u64,
     /// Where to say it.
     pub metrics: Metrics,
+    /// The last sequences of dead journals: they never change, and finding one reads a whole segment.
+    pub ended: Mutex<HashMap<JournalId, u64>>,
 }
 
 impl Keeper {
@@ -85,11 +88,7 @@ impl Keeper {
             bytes_to_free: self.budget.used_bytes().saturating_sub(full_bytes),
         };
         prune(&entry.dir, confirmed, policy, &self.budget)?;
-        let own = self.live.iter().find(|live| live.id == entry.id);
-        let last = match own {
-            Some(live) => live.handle.next_seq() - 1,
-            None => last_seq(&entry.dir)?,
-        };
+        let last = self.last_seq_of(entry)?;
         let behind = last.saturating_sub(confirmed);
         if behind == 0 {
             return Ok((0, None));
@@ -97,6 +96,21 @@ impl Keeper {
         let facts = backlog(&entry.dir, confirmed, last)?;
         let created_ms = entry.header.map(|header| header.created_at_ms);
         Ok((behind, facts.not_before_ms.or(created_ms)))
+    }
+
+    fn last_seq_of(&self, entry: &JournalEntry) -> Result<u64, JournalError> {
+        if let Some(own) = self.live.iter().find(|live| live.id == entry.id) {
+            return Ok(own.handle.next_seq() - 1);
+        }
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(last) = ended.get(&entry.id) {
+            return Ok(*last);
+        }
+        let last = last_seq(&entry.dir)?;
+        if !entry.live {
+            ended.insert(entry.id, last);
+        }
+        Ok(last)
     }
 
     fn publish(&self, unconfirmed: u64, oldest_age_ms: u64) {

@@ -13,10 +13,20 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Payload bytes taken from one journal at once.
 const BYTES_AT_ONCE: usize = 8 << 20;
 
+/// A journal that cannot be read right now is asked again after this long.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
+
 struct Tracked {
     header: JournalHeader,
     reader: Reader,
     ended: bool,
+    not_before: Option<Instant>,
+}
+
+impl Tracked {
+    fn readable(&self) -> bool {
+        !self.ended && self.not_before.is_none_or(|at| Instant::now() >= at)
+    }
 }
 
 /// Reads all journals under one folder in turn.
@@ -48,55 +58,65 @@ impl LocalFeed {
         self.looked = None;
     }
 
-    /// Reads on in every journal: the API's first, because somebody may be waiting. At most
-    /// `max_records` altogether; empty when everything was read. Does not wait.
+    /// Reads on in every journal: the API's first, because somebody may be waiting, and the others
+    /// to equal parts. At most `max_records` altogether; empty when everything was read. Does not
+    /// wait. A journal that cannot be read does not keep the others from being read.
     ///
     /// # Errors
-    /// [`FeedError`] when a journal cannot be read; the others are read all the same at the next call.
+    /// [`FeedError`] when the folder cannot be listed.
     pub fn poll(&mut self, max_records: usize) -> Result<Vec<Stretch>, FeedError> {
         self.look()?;
-        let mut stretches = Vec::new();
-        let mut room = max_records;
-        let mut order: Vec<_> = self
-            .tracked
-            .iter()
+        let readable = self.tracked.iter().filter(|(_, tracked)| tracked.readable());
+        let mut order: Vec<_> = readable
             .map(|(id, t)| (t.header.purpose != Purpose::Api, *id))
             .collect();
         order.sort_unstable();
+        let mut stretches = Vec::new();
+        let mut room = max_records;
+        let mut left = order.len();
         for (_, id) in order {
-            let Some(tracked) = self.tracked.get_mut(&id).filter(|tracked| !tracked.ended) else {
-                continue;
-            };
+            if let Some(stretch) = self.read(id, room.div_ceil(left)) {
+                if let Items::Records(records) = &stretch.items {
+                    room -= records.len().min(room);
+                }
+                stretches.push(stretch);
+            }
+            left -= 1;
             if room == 0 {
                 break;
             }
-            let after_seq = tracked.reader.next_seq() - 1;
-            let items = match tracked.reader.read(room, BYTES_AT_ONCE) {
-                Ok(Step::Records(records)) => {
-                    room -= records.len().min(room);
-                    Items::Records(records)
-                }
-                Ok(Step::Lost(lost)) => Items::Lost(lost),
-                Ok(Step::CaughtUp) => continue,
-                Ok(Step::Ended { .. }) => {
-                    tracked.ended = true;
-                    continue;
-                }
-                Err(JournalError::Gone(_)) => {
-                    self.tracked.remove(&id);
-                    continue;
-                }
-                Err(error) => return Err(error.into()),
-            };
-            stretches.push(Stretch {
-                journal: id,
-                tag: tracked.header.tag,
-                purpose: tracked.header.purpose,
-                after_seq,
-                items,
-            });
         }
         Ok(stretches)
+    }
+
+    fn read(&mut self, id: JournalId, max_records: usize) -> Option<Stretch> {
+        let tracked = self.tracked.get_mut(&id)?;
+        let after_seq = tracked.reader.next_seq() - 1;
+        let items = match tracked.reader.read(max_records, BYTES_AT_ONCE) {
+            Ok(Step::Records(records)) => Items::Records(records),
+            Ok(Step::Lost(lost)) => Items::Lost(lost),
+            Ok(Step::CaughtUp) => return None,
+            Ok(Step::Ended { .. }) => {
+                tracked.ended = true;
+                return None;
+            }
+            Err(JournalError::Gone(_)) => {
+                self.tracked.remove(&id);
+                return None;
+            }
+            Err(error) => {
+                tracing::error!(journal = %id, %error, "a journal cannot be read; trying again in a while");
+                tracked.not_before = Some(Instant::now() + TRY_AGAIN);
+                return None;
+            }
+        };
+        Some(Stretch {
+            journal: id,
+            tag: tracked.header.tag,
+            purpose: tracked.header.purpose,
+            after_seq,
+            items,
+        })
     }
 
     /// Stops reading a journal until the next rewind: it holds a record that this version must not skip.
@@ -122,6 +142,7 @@ impl LocalFeed {
                     header,
                     reader,
                     ended: false,
+                    not_before: None,
                 },
             );
         }
