@@ -55,8 +55,15 @@ impl Body {
     }
 }
 
-/// Reads JSON that is known to be JSON.
+/// Reads an object from JSON that is known to be JSON.
 pub(super) fn read<T: DeserializeOwned>(json: &str) -> Result<T, FieldError> {
+    // serde would take an array for an object whose fields come in order.
+    if !json.trim_start().starts_with('{') {
+        return Err(FieldError {
+            field: WHOLE_BODY.to_owned(),
+            message: "expected an object".to_owned(),
+        });
+    }
     let mut deserializer = serde_json::Deserializer::from_str(json);
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
@@ -128,6 +135,7 @@ mod tests {
             (r#"{"name":"x","inner":{"amount":1.5}}"#, "inner.amount"),
             (r#"{"name":"x","inner":{"amount":1,"x":2}}"#, "inner.x"),
             (r"[]", "(body)"),
+            (r#"["x"]"#, "(body)"),
             (r"7", "(body)"),
         ] {
             let error = read::<Outer>(json).expect_err(json);

@@ -114,11 +114,20 @@ impl Chain {
         }
     }
 
-    /// The row that was asked for: spelled exactly so, else the first.
+    /// The row that was asked for: spelled exactly so, else the same one on every node: a live one
+    /// before a deleted one, then the one in lower case, then the lowest id.
     pub(super) fn pick(&self, slug: &str, folded: &str) -> &LinkRow {
         let rows = self.rows();
-        let exact = rows.iter().find(|row| row.cased.as_deref().unwrap_or(folded) == slug);
-        exact.unwrap_or(&rows[0])
+        let spelled = |row: &&Arc<LinkRow>| row.cased.as_deref().unwrap_or(folded) == slug;
+        let rank = |row: &&Arc<LinkRow>| (row.flags & ARCHIVED != 0, row.cased.is_some(), row.id);
+        match rows {
+            [only] => only,
+            _ => rows
+                .iter()
+                .find(spelled)
+                .or_else(|| rows.iter().min_by_key(rank))
+                .unwrap_or(&rows[0]),
+        }
     }
 
     /// This chain with one row new or replaced, and whether it is new.

@@ -18,7 +18,8 @@ pub const MIN_LEN: usize = 3;
 /// The longest slug.
 pub const MAX_LEN: usize = 64;
 
-/// A slug: 3 to 64 ASCII letters, digits, `_` or `-`. Case is kept; [`Slug::folded`] is for comparing without it.
+/// A slug: 3 to 64 ASCII letters, digits, `_` or `-`; imported ones may be shorter. Case is kept; [`Slug::folded`] is
+/// for comparing without it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Slug(Box<str>);
 
@@ -40,8 +41,24 @@ pub enum SlugError {
 }
 
 impl Slug {
-    /// Reads a slug that a person chose or a request carries.
+    /// Reads a slug that a person chose.
+    ///
+    /// # Errors
+    /// [`SlugError`] says what to change.
     pub fn parse(raw: &str) -> Result<Self, SlugError> {
+        let slug = Self::parse_imported(raw)?;
+        if raw.len() < MIN_LEN {
+            Err(SlugError::Length { found: raw.len() })
+        } else {
+            Ok(slug)
+        }
+    }
+
+    /// Reads a slug that stands already, here or in another shortener: what was printed elsewhere may be shorter.
+    ///
+    /// # Errors
+    /// [`SlugError`] when it is empty, too long, or would need escaping.
+    pub fn parse_imported(raw: &str) -> Result<Self, SlugError> {
         let stray = raw
             .chars()
             .find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-')));
@@ -49,10 +66,11 @@ impl Slug {
             return Err(SlugError::Character { found });
         }
         // All ASCII by now, so bytes are characters.
-        if !(MIN_LEN..=MAX_LEN).contains(&raw.len()) {
-            return Err(SlugError::Length { found: raw.len() });
+        if (1..=MAX_LEN).contains(&raw.len()) {
+            Ok(Self(raw.into()))
+        } else {
+            Err(SlugError::Length { found: raw.len() })
         }
-        Ok(Self(raw.into()))
     }
 
     /// Makes a random slug. A length outside 3..=64 is moved to the nearest end, so that what is minted always parses.

@@ -210,7 +210,7 @@ async fn mint(
         }
         // A recorded address is taken as browsers took it, then judged like any other.
         let written = url::Url::parse(url).map_or_else(|_| url.to_owned(), Into::into);
-        let draft = Slug::parse(slug_text)
+        let draft = Slug::parse_imported(slug_text)
             .map_err(|error| error.to_string())
             .and_then(|slug| {
                 Ok((

@@ -97,7 +97,7 @@ impl Record for Link {
             influencer_id: columns::id(row, "influencer_id")?,
             post_id: columns::maybe_id(row, "post_id")?,
             platform: columns::maybe_parsed(row, "platform", Platform::parse)?,
-            slug: columns::parsed(row, "slug", Slug::parse)?,
+            slug: columns::parsed(row, "slug", Slug::parse_imported)?,
             url: columns::maybe_text(row, "url")?,
             utm: columns::json(row, "utm")?,
             final_url: columns::text(row, "final_url")?,
