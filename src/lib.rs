@@ -42,6 +42,8 @@ pub mod redirect;
 pub mod intake;
 // Read, classify, attribute, commit.
 pub mod worker;
+// What a user agent says about who clicks.
+pub mod agents;
 // From the journals to the worker.
 pub mod stream;
 // Questions asked of the store.

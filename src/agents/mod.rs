@@ -1,0 +1,95 @@
+//! What a user agent says about who clicks: a person, a program or a preview, in which browser, on
+//! which system and kind of device.
+//!
+//! # Order of looking
+//! 1. No user agent at all: a program. Every browser sends one.
+//! 2. A browser that an app opened inside itself (Instagram, TikTok…) is a person, whatever else
+//!    matches: several of these apps share their names with the previews that their servers draw.
+//! 3. A known crawler's pattern.
+//! 4. A word that only programs carry, an address inside the text, `compatible;` without a browser
+//!    behind it, or a text that no browser would begin with.
+//!
+//! The tokens and patterns are data: `data/SOURCES.md` names their sources and licences.
+
+mod device;
+mod patterns;
+
+use std::borrow::Cow;
+use std::sync::{Arc, LazyLock};
+
+use quick_cache::sync::Cache;
+
+pub use device::Device;
+use patterns::Patterns;
+
+use crate::domain::click::ClickClass;
+
+/// User agents remembered. Real traffic of a day has some tens of thousands; most are rare.
+const REMEMBERED: usize = 20_000;
+/// Versions the meaning of a stored class: raise it whenever the data or the rules change.
+pub const AGENT_DATA_VERSION: i64 = 1;
+
+/// What is known of a user agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agent {
+    /// Who clicks, judged by the user agent alone.
+    pub class: ClickClass,
+    /// Why it is no person; empty for people.
+    pub reason: Cow<'static, str>,
+    /// The browser's family, such as `Mobile Safari`; `Other` when unknown.
+    pub browser: String,
+    /// The system's family, such as `iOS`; `Other` when unknown.
+    pub os: String,
+    /// The kind of device.
+    pub device: Device,
+}
+
+/// Compiled once for the process: the data is part of the program and never changes while it runs.
+static PATTERNS: LazyLock<Patterns> = LazyLock::new(Patterns::compile);
+
+/// Reads user agents, remembering what it read.
+pub struct Agents {
+    remembered: Cache<Box<str>, Arc<Agent>>,
+}
+
+impl Default for Agents {
+    fn default() -> Self {
+        Self {
+            remembered: Cache::new(REMEMBERED),
+        }
+    }
+}
+
+impl Agents {
+    /// What is known of this user agent.
+    #[must_use]
+    pub fn read(&self, user_agent: &str) -> Arc<Agent> {
+        if let Some(known) = self.remembered.get(user_agent) {
+            return known;
+        }
+        let read = Arc::new(Agent::read(user_agent));
+        self.remembered.insert(user_agent.into(), Arc::clone(&read));
+        read
+    }
+}
+
+impl Agent {
+    /// Reads a user agent without remembering it. Takes some tens of microseconds.
+    #[must_use]
+    pub fn read(user_agent: &str) -> Self {
+        let patterns = &*PATTERNS;
+        let (class, reason) = patterns.classify(user_agent);
+        let (browser, os) = patterns.families(user_agent);
+        Self {
+            class,
+            reason,
+            device: device::device(user_agent, &os),
+            browser,
+            os,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,66 @@
+use super::*;
+
+fn class(user_agent: &str) -> ClickClass {
+    Agent::read(user_agent).class
+}
+
+#[test]
+fn browsers_and_browsers_inside_apps_are_people() {
+    for person in [
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/153.0.0.0 Safari/537.36",
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 18_7 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.6 Mobile/15E148 Safari/604.1",
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 Instagram 330.0.3.29.90 (iPhone14,5; iOS 17_5; en_US; en; scale=3.00; 1170x2532; 600000000)",
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 [FBAN/FBIOS;FBAV/465.0.0.0;FBBV/600000000;FBDV/iPhone14,5;FBMD/iPhone;FBSN/iOS;FBSV/17.5]",
+        "Mozilla/5.0 (Linux; Android 14; SM-S918B Build/UP1A; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/125.0.0.0 Mobile Safari/537.36 musical_ly_2023405050 BytedanceWebview/d8a21c6",
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 [Pinterest/iOS]",
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Snapchat/12.88.0.35 (like Safari/8617.2.4.10.8, panda)",
+        "Mozilla/5.0 (Linux; Android 12; CUBOT X50) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/125.0.0.0 Mobile Safari/537.36",
+        "Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 6.1; WOW64; Trident/4.0; SLCC2; .NET CLR 2.0.50727)",
+        "Opera/9.80 (Windows NT 6.1; U; en) Presto/2.10.229 Version/11.61",
+    ] {
+        assert_eq!(class(person), ClickClass::Human, "{person}: {}", Agent::read(person).reason);
+    }
+}
+
+#[test]
+fn programs_are_not_people_and_say_why() {
+    for (program, wanted) in [
+        ("", ClickClass::Bot),
+        ("curl/8.5.0", ClickClass::Bot),
+        ("python-requests/2.32", ClickClass::Bot),
+        ("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", ClickClass::Bot),
+        ("Mozilla/5.0 (compatible; GPTBot/1.2; +https://openai.com/gptbot)", ClickClass::Bot),
+        ("Mozilla/5.0 (compatible; SomethingNobodyKnows/1.0)", ClickClass::Bot),
+        ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/125.0.0.0 Safari/537.36", ClickClass::Bot),
+        ("facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)", ClickClass::Preview),
+        ("WhatsApp/2.23.20.0 A", ClickClass::Preview),
+        ("Mozilla/5.0", ClickClass::Bot),
+        ("FooBot", ClickClass::Bot),
+    ] {
+        let agent = Agent::read(program);
+        assert_eq!(agent.class, wanted, "{program}");
+        assert!(!agent.reason.is_empty(), "{program}");
+    }
+}
+
+#[test]
+fn browser_system_and_device_are_named() {
+    let phone = Agent::read(
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 18_7 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.6 Mobile/15E148 Safari/604.1",
+    );
+    assert_eq!((phone.browser.as_str(), phone.os.as_str(), phone.device), ("Mobile Safari", "iOS", Device::Mobile));
+    let tablet = Agent::read("Mozilla/5.0 (Linux; Android 13; Lenovo TB-X606F) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/125.0.0.0 Safari/537.36");
+    assert_eq!((tablet.os.as_str(), tablet.device), ("Android", Device::Tablet));
+    let desktop = Agent::read("Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0");
+    assert_eq!((desktop.browser.as_str(), desktop.os.as_str(), desktop.device), ("Firefox", "Windows", Device::Desktop));
+    let unknown = Agent::read("");
+    assert_eq!((unknown.browser.as_str(), unknown.device), ("Other", Device::Other));
+}
+
+#[test]
+fn a_remembered_user_agent_reads_the_same() {
+    let agents = Agents::default();
+    let text = "curl/8.5.0";
+    assert_eq!(*agents.read(text), Agent::read(text));
+    assert_eq!(*agents.read(text), Agent::read(text));
+}
