@@ -144,10 +144,31 @@ CREATE TABLE lost_ranges (
     declared_at_ms BIGINT NOT NULL
 );
 
--- Dictionaries of the texts that clicks repeat.
-CREATE TABLE user_agents (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
-CREATE TABLE referrers   (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
-CREATE TABLE languages   (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+-- Dictionaries of the texts that clicks repeat, with what was read from them. `version` is that of
+-- the data they were read by.
+CREATE TABLE user_agents (
+    id      INTEGER PRIMARY KEY,
+    text    TEXT    NOT NULL UNIQUE,
+    version BIGINT  NOT NULL,
+    class   BIGINT  NOT NULL,
+    reason  TEXT    NOT NULL,
+    browser TEXT    NOT NULL,
+    os      TEXT    NOT NULL,
+    device  TEXT    NOT NULL
+);
+CREATE TABLE referrers (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE, host TEXT NOT NULL);
+CREATE TABLE languages (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+
+-- What rollups tell clicks apart by, besides link and time: one row per combination that was met.
+CREATE TABLE facets (
+    id       INTEGER PRIMARY KEY,
+    country  TEXT NOT NULL,
+    device   TEXT NOT NULL,
+    os       TEXT NOT NULL,
+    browser  TEXT NOT NULL,
+    referrer TEXT NOT NULL,
+    UNIQUE (country, device, os, browser, referrer)
+);
 
 -- No unique index: the cursor is what makes a click count once. `at_ms` is what counts;
 -- `clock_at_ms` is what the node's clock said where that could not be true.
@@ -173,10 +194,11 @@ CREATE TABLE click_rollups (
     link_id    BIGINT NOT NULL,
     quarter_ms BIGINT NOT NULL,
     shard      BIGINT NOT NULL,
+    facet_id   BIGINT NOT NULL,
     clicks     BIGINT NOT NULL,
     human      BIGINT NOT NULL,
     inactive   BIGINT NOT NULL,
-    PRIMARY KEY (link_id, quarter_ms, shard)
+    PRIMARY KEY (link_id, quarter_ms, shard, facet_id)
 ) WITHOUT ROWID;
 CREATE INDEX click_rollups_quarter ON click_rollups (quarter_ms);
 

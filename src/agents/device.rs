@@ -1,41 +1,33 @@
 //! The kind of device, from the words that browsers themselves use for it.
 
-/// A kind of device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Device {
-    /// A phone.
-    Mobile,
-    /// A tablet.
-    Tablet,
-    /// A computer.
-    Desktop,
-    /// A television or a console.
-    Tv,
-    /// Anything else, programs among them.
-    Other,
-}
-
-impl Device {
-    /// The stable name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Mobile => "mobile",
-            Self::Tablet => "tablet",
-            Self::Desktop => "desktop",
-            Self::Tv => "tv",
-            Self::Other => "other",
-        }
-    }
-}
+use crate::domain::agent::Device;
 
 const TV: [&str; 12] = [
-    "SmartTV", "SMART-TV", "Smart-TV", "AppleTV", "GoogleTV", "HbbTV", "Web0S", "BRAVIA", "PlayStation", "Xbox", "Roku",
+    "SmartTV",
+    "SMART-TV",
+    "Smart-TV",
+    "AppleTV",
+    "GoogleTV",
+    "HbbTV",
+    "Web0S",
+    "BRAVIA",
+    "PlayStation",
+    "Xbox",
+    "Roku",
     "Nintendo",
 ];
 const TABLET: [&str; 6] = ["iPad", "Tablet", "PlayBook", "Kindle", "Silk/", "SM-T"];
-const PHONE: [&str; 9] =
-    ["Mobile", "iPhone", "iPod", "BlackBerry", "IEMobile", "Opera Mini", "Nokia", "Symbian", "webOS"];
+const PHONE: [&str; 9] = [
+    "Mobile",
+    "iPhone",
+    "iPod",
+    "BlackBerry",
+    "IEMobile",
+    "Opera Mini",
+    "Nokia",
+    "Symbian",
+    "webOS",
+];
 
 /// Android tablets are those that leave out `Mobile`: Chrome's own rule.
 pub(super) fn device(user_agent: &str, os: &str) -> Device {
@@ -48,7 +40,19 @@ pub(super) fn device(user_agent: &str, os: &str) -> Device {
         Device::Mobile
     } else if user_agent.contains("Android") {
         Device::Tablet
-    } else if ["Windows", "Mac OS X", "Linux", "Chrome OS", "Ubuntu", "Fedora", "FreeBSD", "OpenBSD", "Debian"].contains(&os) {
+    } else if [
+        "Windows",
+        "Mac OS X",
+        "Linux",
+        "Chrome OS",
+        "Ubuntu",
+        "Fedora",
+        "FreeBSD",
+        "OpenBSD",
+        "Debian",
+    ]
+    .contains(&os)
+    {
         Device::Desktop
     } else {
         Device::Other

@@ -14,35 +14,18 @@
 mod device;
 mod patterns;
 
-use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use quick_cache::sync::Cache;
 
-pub use device::Device;
 use patterns::Patterns;
 
-use crate::domain::click::ClickClass;
+use crate::domain::agent::Agent;
 
 /// User agents remembered. Real traffic of a day has some tens of thousands; most are rare.
 const REMEMBERED: usize = 20_000;
 /// Versions the meaning of a stored class: raise it whenever the data or the rules change.
 pub const AGENT_DATA_VERSION: i64 = 1;
-
-/// What is known of a user agent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Agent {
-    /// Who clicks, judged by the user agent alone.
-    pub class: ClickClass,
-    /// Why it is no person; empty for people.
-    pub reason: Cow<'static, str>,
-    /// The browser's family, such as `Mobile Safari`; `Other` when unknown.
-    pub browser: String,
-    /// The system's family, such as `iOS`; `Other` when unknown.
-    pub os: String,
-    /// The kind of device.
-    pub device: Device,
-}
 
 /// Compiled once for the process: the data is part of the program and never changes while it runs.
 static PATTERNS: LazyLock<Patterns> = LazyLock::new(Patterns::compile);
@@ -67,26 +50,24 @@ impl Agents {
         if let Some(known) = self.remembered.get(user_agent) {
             return known;
         }
-        let read = Arc::new(Agent::read(user_agent));
-        self.remembered.insert(user_agent.into(), Arc::clone(&read));
-        read
+        let agent = Arc::new(read(user_agent));
+        self.remembered.insert(user_agent.into(), Arc::clone(&agent));
+        agent
     }
 }
 
-impl Agent {
-    /// Reads a user agent without remembering it. Takes some tens of microseconds.
-    #[must_use]
-    pub fn read(user_agent: &str) -> Self {
-        let patterns = &*PATTERNS;
-        let (class, reason) = patterns.classify(user_agent);
-        let (browser, os) = patterns.families(user_agent);
-        Self {
-            class,
-            reason,
-            device: device::device(user_agent, &os),
-            browser,
-            os,
-        }
+/// Reads a user agent without remembering it. Takes some tens of microseconds.
+#[must_use]
+pub fn read(user_agent: &str) -> Agent {
+    let patterns = &*PATTERNS;
+    let (class, reason) = patterns.classify(user_agent);
+    let (browser, os) = patterns.families(user_agent);
+    Agent {
+        class,
+        reason,
+        device: device::device(user_agent, &os),
+        browser,
+        os,
     }
 }
 

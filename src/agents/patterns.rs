@@ -20,7 +20,17 @@ const PREVIEW_KIND: &str = "social-preview";
 /// How texts of browsers begin. Everything else with a word in front is an app or a program; the
 /// later ones are phones from before the smartphone.
 const BROWSER_STARTS: [&str; 12] = [
-    "Mozilla/", "Opera/", "BlackBerry", "Nokia", "SonyEricsson", "SAMSUNG-", "LG-", "MOT-", "HTC", "UCWEB", "DoCoMo/",
+    "Mozilla/",
+    "Opera/",
+    "BlackBerry",
+    "Nokia",
+    "SonyEricsson",
+    "SAMSUNG-",
+    "LG-",
+    "MOT-",
+    "HTC",
+    "UCWEB",
+    "DoCoMo/",
     "KDDI-",
 ];
 /// What stands behind `compatible;` in a browser.
@@ -69,8 +79,12 @@ impl Patterns {
             .size_limit(SET_MAX_BYTES)
             .build()
             .expect(BUILT_IN);
-        let browsers = ua_parser::user_agent::Builder::new().push_all(families.user_agent_parsers).expect(BUILT_IN);
-        let systems = ua_parser::os::Builder::new().push_all(families.os_parsers).expect(BUILT_IN);
+        let browsers = ua_parser::user_agent::Builder::new()
+            .push_all(families.user_agent_parsers)
+            .expect(BUILT_IN);
+        let systems = ua_parser::os::Builder::new()
+            .push_all(families.os_parsers)
+            .expect(BUILT_IN);
         Self {
             crawlers: set,
             kinds: crawlers.into_iter().map(|crawler| crawler.kind).collect(),
@@ -83,7 +97,10 @@ impl Patterns {
     pub(super) fn families(&self, user_agent: &str) -> (String, String) {
         let browser = self.browsers.extract(user_agent).map(|value| value.family.into_owned());
         let system = self.systems.extract(user_agent).map(|value| value.os.into_owned());
-        (browser.unwrap_or_else(|| OTHER.to_owned()), system.unwrap_or_else(|| OTHER.to_owned()))
+        (
+            browser.unwrap_or_else(|| OTHER.to_owned()),
+            system.unwrap_or_else(|| OTHER.to_owned()),
+        )
     }
 
     pub(super) fn classify(&self, user_agent: &str) -> (ClickClass, Cow<'static, str>) {
@@ -96,7 +113,11 @@ impl Patterns {
         }
         if let Some(first) = self.crawlers.matches(text).iter().next() {
             let kind = self.kinds[first].as_str();
-            let class = if kind == PREVIEW_KIND { ClickClass::Preview } else { ClickClass::Bot };
+            let class = if kind == PREVIEW_KIND {
+                ClickClass::Preview
+            } else {
+                ClickClass::Bot
+            };
             return (class, Cow::Owned(format!("crawler_{}", kind.replace('-', "_"))));
         }
         let program = |reason| (ClickClass::Bot, Cow::Borrowed(reason));

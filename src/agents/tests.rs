@@ -1,7 +1,9 @@
 use super::*;
+use crate::domain::agent::Device;
+use crate::domain::click::ClickClass;
 
 fn class(user_agent: &str) -> ClickClass {
-    Agent::read(user_agent).class
+    read(user_agent).class
 }
 
 #[test]
@@ -18,7 +20,7 @@ fn browsers_and_browsers_inside_apps_are_people() {
         "Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 6.1; WOW64; Trident/4.0; SLCC2; .NET CLR 2.0.50727)",
         "Opera/9.80 (Windows NT 6.1; U; en) Presto/2.10.229 Version/11.61",
     ] {
-        assert_eq!(class(person), ClickClass::Human, "{person}: {}", Agent::read(person).reason);
+        assert_eq!(class(person), ClickClass::Human, "{person}: {}", read(person).reason);
     }
 }
 
@@ -28,16 +30,28 @@ fn programs_are_not_people_and_say_why() {
         ("", ClickClass::Bot),
         ("curl/8.5.0", ClickClass::Bot),
         ("python-requests/2.32", ClickClass::Bot),
-        ("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", ClickClass::Bot),
-        ("Mozilla/5.0 (compatible; GPTBot/1.2; +https://openai.com/gptbot)", ClickClass::Bot),
+        (
+            "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+            ClickClass::Bot,
+        ),
+        (
+            "Mozilla/5.0 (compatible; GPTBot/1.2; +https://openai.com/gptbot)",
+            ClickClass::Bot,
+        ),
         ("Mozilla/5.0 (compatible; SomethingNobodyKnows/1.0)", ClickClass::Bot),
-        ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/125.0.0.0 Safari/537.36", ClickClass::Bot),
-        ("facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)", ClickClass::Preview),
+        (
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/125.0.0.0 Safari/537.36",
+            ClickClass::Bot,
+        ),
+        (
+            "facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)",
+            ClickClass::Preview,
+        ),
         ("WhatsApp/2.23.20.0 A", ClickClass::Preview),
         ("Mozilla/5.0", ClickClass::Bot),
         ("FooBot", ClickClass::Bot),
     ] {
-        let agent = Agent::read(program);
+        let agent = read(program);
         assert_eq!(agent.class, wanted, "{program}");
         assert!(!agent.reason.is_empty(), "{program}");
     }
@@ -45,15 +59,23 @@ fn programs_are_not_people_and_say_why() {
 
 #[test]
 fn browser_system_and_device_are_named() {
-    let phone = Agent::read(
+    let phone = read(
         "Mozilla/5.0 (iPhone; CPU iPhone OS 18_7 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.6 Mobile/15E148 Safari/604.1",
     );
-    assert_eq!((phone.browser.as_str(), phone.os.as_str(), phone.device), ("Mobile Safari", "iOS", Device::Mobile));
-    let tablet = Agent::read("Mozilla/5.0 (Linux; Android 13; Lenovo TB-X606F) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/125.0.0.0 Safari/537.36");
+    assert_eq!(
+        (phone.browser.as_str(), phone.os.as_str(), phone.device),
+        ("Mobile Safari", "iOS", Device::Mobile)
+    );
+    let tablet = read(
+        "Mozilla/5.0 (Linux; Android 13; Lenovo TB-X606F) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/125.0.0.0 Safari/537.36",
+    );
     assert_eq!((tablet.os.as_str(), tablet.device), ("Android", Device::Tablet));
-    let desktop = Agent::read("Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0");
-    assert_eq!((desktop.browser.as_str(), desktop.os.as_str(), desktop.device), ("Firefox", "Windows", Device::Desktop));
-    let unknown = Agent::read("");
+    let desktop = read("Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0");
+    assert_eq!(
+        (desktop.browser.as_str(), desktop.os.as_str(), desktop.device),
+        ("Firefox", "Windows", Device::Desktop)
+    );
+    let unknown = read("");
     assert_eq!((unknown.browser.as_str(), unknown.device), ("Other", Device::Other));
 }
 
@@ -61,6 +83,6 @@ fn browser_system_and_device_are_named() {
 fn a_remembered_user_agent_reads_the_same() {
     let agents = Agents::default();
     let text = "curl/8.5.0";
-    assert_eq!(*agents.read(text), Agent::read(text));
-    assert_eq!(*agents.read(text), Agent::read(text));
+    assert_eq!(*agents.read(text), read(text));
+    assert_eq!(*agents.read(text), read(text));
 }

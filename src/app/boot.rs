@@ -8,6 +8,7 @@ use url::Url;
 use super::files::DataDir;
 use super::listeners::{self, JournalPool};
 use super::{Addresses, DRAIN_FOR, Roles, Running, StartError, tasks};
+use crate::agents::Agents;
 use crate::api::{Api, EmailKey, NewKey, draw_key};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
@@ -105,6 +106,7 @@ pub async fn start(config: &Config, roles: Roles, clock: Clock) -> Result<Runnin
         let worker = Worker {
             store: store.clone(),
             feed: LocalFeed::new(&data_dir.journals(), cursors, Arc::clone(&journals.stats)),
+            agents: Agents::default(),
             keys,
             progress: progress.clone(),
             clock: clock.clone(),

@@ -2,6 +2,7 @@
 //!
 //! Every type here is parsed once, at the edge, and cannot be wrong inside.
 
+pub mod agent;
 pub mod attribution;
 pub mod campaign;
 pub mod click;

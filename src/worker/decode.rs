@@ -4,6 +4,7 @@
 //! that one can look at. A version that this program does not know stops its journal right there,
 //! because a newer program knows what to do with it.
 
+use crate::agents::Agents;
 use crate::domain::click::{CLICK_KIND, CLICK_VERSION, Click, ClickClass};
 use crate::domain::conversion::{CONVERSION_KIND, CONVERSION_VERSION, NewConversion};
 use crate::domain::time::{Instant, SECOND_MS};
@@ -30,10 +31,10 @@ pub(super) struct Decoded {
     pub(super) held: Vec<JournalId>,
 }
 
-pub(super) fn decode(stretches: Vec<Stretch>, now: Instant) -> Decoded {
+pub(super) fn decode(stretches: Vec<Stretch>, agents: &Agents, now: Instant) -> Decoded {
     let mut decoded = Decoded::default();
     for stretch in stretches {
-        decoded.take(stretch, now);
+        decoded.take(stretch, agents, now);
     }
     decoded
 }
@@ -43,7 +44,7 @@ fn signed(seq: u64) -> i64 {
 }
 
 impl Decoded {
-    fn take(&mut self, stretch: Stretch, now: Instant) {
+    fn take(&mut self, stretch: Stretch, agents: &Agents, now: Instant) {
         let mut part = JournalPart {
             journal: stretch.journal.to_string(),
             tag: stretch.tag,
@@ -72,7 +73,7 @@ impl Decoded {
             }
             Items::Records(records) => {
                 for record in &records {
-                    if !self.take_record(record, place, now) {
+                    if !self.take_record(record, place, agents, now) {
                         self.held.push(stretch.journal);
                         break;
                     }
@@ -101,11 +102,11 @@ impl Decoded {
     }
 
     /// `false` when this program does not know the record's version.
-    fn take_record(&mut self, record: &Record, part: usize, now: Instant) -> bool {
+    fn take_record(&mut self, record: &Record, part: usize, agents: &Agents, now: Instant) -> bool {
         let seq = signed(record.seq);
         match (record.kind, record.version) {
             (CLICK_KIND, CLICK_VERSION) => match Click::decode(&record.payload) {
-                Ok(click) => self.batch.clicks.push(row(&click, part, seq, now)),
+                Ok(click) => self.batch.clicks.push(row(&click, part, seq, agents, now)),
                 Err(error) => self.reject(part, seq, "click", &error.to_string(), &record.payload),
             },
             (CONVERSION_KIND, CONVERSION_VERSION) => match serde_json::from_slice(&record.payload) {
@@ -150,9 +151,11 @@ fn clean(bytes: &[u8]) -> Box<str> {
     }
 }
 
-fn row(click: &Click<'_>, part: usize, seq: i64, now: Instant) -> ClickRow {
+fn row(click: &Click<'_>, part: usize, seq: i64, agents: &Agents, now: Instant) -> ClickRow {
     let at = honest(click.at, now);
-    let (class, reason) = ClickClass::of_request(click.flags);
+    let user_agent = clean(click.user_agent);
+    let agent = agents.read(&user_agent);
+    let (class, reason) = agent.class_of(click.flags);
     let country = click.country;
     let known = country.iter().all(u8::is_ascii_alphabetic);
     ClickRow {
@@ -172,7 +175,8 @@ fn row(click: &Click<'_>, part: usize, seq: i64, now: Instant) -> ClickRow {
         } else {
             Box::default()
         },
-        user_agent: clean(click.user_agent),
+        user_agent,
+        agent,
         referrer: clean(click.referrer),
         language: clean(click.language),
     }

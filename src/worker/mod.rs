@@ -9,6 +9,7 @@ mod decode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::agents::{AGENT_DATA_VERSION, Agents};
 use crate::clock::Clock;
 use crate::domain::click_id::ClickIdKeys;
 use crate::domain::time::Instant;
@@ -32,6 +33,8 @@ pub struct Worker {
     pub store: Store,
     /// Where records come from.
     pub feed: LocalFeed,
+    /// Reads user agents.
+    pub agents: Agents,
     /// Reads click ids.
     pub keys: Arc<ClickIdKeys>,
     /// Who waits.
@@ -56,7 +59,7 @@ pub async fn cursors(store: &Store) -> Result<Cursors, StoreError> {
 impl Worker {
     /// Works until told to stop and everything that was journaled is committed, or `drain_for` is over.
     pub async fn run(mut self, mut stopping: Stopping, drain_for: Duration) {
-        let mut committer = Committer::new(self.store.clone());
+        let mut committer = Committer::new(self.store.clone(), AGENT_DATA_VERSION);
         let mut backoff_ms = *BACKOFF_MS.start();
         let mut give_up_at = None;
         loop {
@@ -116,7 +119,7 @@ impl Worker {
     }
 
     async fn decide(&mut self, stretches: Vec<Stretch>, now: Instant) -> Result<Batch, StoreError> {
-        let decoded = decode::decode(stretches, now);
+        let decoded = decode::decode(stretches, &self.agents, now);
         for journal in decoded.held {
             tracing::error!(%journal, "a record of an unknown version: this journal waits for a newer worker");
             self.metrics

@@ -1,5 +1,9 @@
 //! What a batch is made of: decided facts, ready to be written.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::domain::agent::Agent;
 use crate::domain::attribution::Attribution;
 use crate::domain::conversion::{ConversionId, NewConversion};
 use crate::domain::time::Instant;
@@ -71,13 +75,15 @@ pub struct ClickRow {
     /// Whether it counts as a person's.
     pub human: bool,
     /// Why it does not.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
     /// The visitor's hash.
     pub visitor: i64,
     /// Two letters, or empty.
     pub country: Box<str>,
-    /// Cleaned texts.
+    /// Cleaned text.
     pub user_agent: Box<str>,
+    /// What was read from it.
+    pub agent: Arc<Agent>,
     /// Without query.
     pub referrer: Box<str>,
     /// As received.

@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::StoreError;
 use super::batch::ClickRow;
-use super::dictionary::{Dictionaries, Dictionary};
+use super::dictionary::{Dictionaries, Facet};
 use crate::domain::link::LinkState;
 use crate::domain::time::Instant;
 
@@ -15,7 +15,7 @@ use crate::domain::time::Instant;
 /// 32,766 parameters.
 const ROWS_AT_ONCE: [usize; 4] = [1000, 100, 10, 1];
 const CLICK_COLUMNS: usize = 14;
-const ROLLUP_COLUMNS: usize = 6;
+const ROLLUP_COLUMNS: usize = 7;
 
 /// `($1, $2, …), ($n, …)` for so many rows.
 fn places(rows: usize, columns: usize) -> String {
@@ -41,8 +41,10 @@ pub(super) async fn write(
     clicks: &[ClickRow],
     journal_nums: &[i64],
     known: &mut Dictionaries,
+    agent_version: i64,
 ) -> Result<(), StoreError> {
-    known.learn(conn, clicks).await?;
+    let facets: Vec<Facet> = clicks.iter().map(Facet::of).collect();
+    known.learn(conn, clicks, &facets, agent_version).await?;
     for run in runs(clicks) {
         let sql = format!(
             "INSERT INTO clicks (at_ms, clock_at_ms, journal_num, seq, link_id, state, flags, class, reason,
@@ -51,6 +53,7 @@ pub(super) async fn write(
         );
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for click in run {
+            let [user_agent, referrer, language] = known.texts(click);
             query = query
                 .bind(click.at_ms)
                 .bind(click.clock_at_ms)
@@ -60,16 +63,17 @@ pub(super) async fn write(
                 .bind(i64::from(click.state))
                 .bind(i64::from(click.flags))
                 .bind(i64::from(click.class))
-                .bind(click.reason)
+                .bind(&*click.reason)
                 .bind(click.visitor)
                 .bind(&*click.country)
-                .bind(known.id(Dictionary::UserAgents, &click.user_agent))
-                .bind(known.id(Dictionary::Referrers, &click.referrer))
-                .bind(known.id(Dictionary::Languages, &click.language));
+                .bind(user_agent)
+                .bind(referrer)
+                .bind(language);
         }
         query.execute(&mut *conn).await?;
     }
-    write_rollups(conn, clicks).await
+    let facets: Vec<i64> = facets.iter().map(|facet| known.facet(facet)).collect();
+    write_rollups(conn, clicks, &facets).await
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -80,11 +84,11 @@ struct Tally {
 }
 
 /// One upsert must not hold the same key twice, so the batch is summed up first.
-async fn write_rollups(conn: &mut SqliteConnection, clicks: &[ClickRow]) -> Result<(), StoreError> {
-    let mut tallies: BTreeMap<(i64, i64), Tally> = BTreeMap::new();
-    for click in clicks {
+async fn write_rollups(conn: &mut SqliteConnection, clicks: &[ClickRow], facets: &[i64]) -> Result<(), StoreError> {
+    let mut tallies: BTreeMap<(i64, i64, i64), Tally> = BTreeMap::new();
+    for (click, facet) in clicks.iter().zip(facets) {
         let quarter = Instant::from_ms(click.at_ms).quarter().ms();
-        let tally = tallies.entry((click.link_id, quarter)).or_default();
+        let tally = tallies.entry((click.link_id, quarter, *facet)).or_default();
         tally.clicks += 1;
         tally.human += i64::from(click.human);
         let active = LinkState::from_code(click.state).is_some_and(LinkState::reaches_destination);
@@ -93,14 +97,14 @@ async fn write_rollups(conn: &mut SqliteConnection, clicks: &[ClickRow]) -> Resu
     let tallies: Vec<_> = tallies.into_iter().collect();
     for run in runs(&tallies) {
         let sql = format!(
-            "INSERT INTO click_rollups (link_id, quarter_ms, shard, clicks, human, inactive) VALUES {}
-             ON CONFLICT (link_id, quarter_ms, shard) DO UPDATE SET clicks = clicks + excluded.clicks,
+            "INSERT INTO click_rollups (link_id, quarter_ms, shard, facet_id, clicks, human, inactive) VALUES {}
+             ON CONFLICT (link_id, quarter_ms, shard, facet_id) DO UPDATE SET clicks = clicks + excluded.clicks,
                  human = human + excluded.human, inactive = inactive + excluded.inactive",
             places(run.len(), ROLLUP_COLUMNS)
         );
         let mut query = sqlx::query(AssertSqlSafe(sql));
-        for ((link, quarter), tally) in run {
-            query = query.bind(link).bind(quarter).bind(0_i64);
+        for ((link, quarter, facet), tally) in run {
+            query = query.bind(link).bind(quarter).bind(0_i64).bind(facet);
             query = query.bind(tally.clicks).bind(tally.human).bind(tally.inactive);
         }
         query.execute(&mut *conn).await?;

@@ -1,79 +1,157 @@
-//! Texts that clicks repeat are stored once and named by a number.
+//! Texts that clicks repeat, and combinations of them, are stored once and named by a number.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
 
-use sqlx::AssertSqlSafe;
 use sqlx::sqlite::SqliteConnection;
 
 use super::StoreError;
 use super::batch::ClickRow;
+use crate::domain::agent::{Agent, Device, referrer_host};
 
 /// Remembered texts per dictionary. Real traffic has some thousands of user agents; a client that
 /// makes them up must not fill the memory.
 const REMEMBERED_MAX: usize = 50_000;
+/// Families and hosts are cut here, in bytes: what is longer was made up.
+const FACET_MAX_BYTES: usize = 100;
 
-/// Which dictionary.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Dictionary {
-    UserAgents,
-    Referrers,
-    Languages,
+/// What rollups tell clicks apart by, besides link and time.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Facet {
+    country: Box<str>,
+    device: Device,
+    os: Box<str>,
+    browser: Box<str>,
+    referrer: Box<str>,
 }
 
-impl Dictionary {
-    const ALL: [Self; 3] = [Self::UserAgents, Self::Referrers, Self::Languages];
-
-    const fn table(self) -> &'static str {
-        match self {
-            Self::UserAgents => "user_agents",
-            Self::Referrers => "referrers",
-            Self::Languages => "languages",
-        }
-    }
-
-    const fn text(self, click: &ClickRow) -> &str {
-        match self {
-            Self::UserAgents => &click.user_agent,
-            Self::Referrers => &click.referrer,
-            Self::Languages => &click.language,
+impl Facet {
+    pub(super) fn of(click: &ClickRow) -> Self {
+        let cut = |text: &str| crate::domain::text::cut(text, FACET_MAX_BYTES).into();
+        Self {
+            country: click.country.clone(),
+            device: click.agent.device,
+            os: cut(&click.agent.os),
+            browser: cut(&click.agent.browser),
+            referrer: cut(&referrer_host(&click.referrer)),
         }
     }
 }
 
-/// The numbers of the texts seen so far.
+/// The numbers of what was met so far.
 #[derive(Debug, Default)]
 pub(super) struct Dictionaries {
-    known: [HashMap<Box<str>, i64>; 3],
+    user_agents: HashMap<Box<str>, i64>,
+    referrers: HashMap<Box<str>, i64>,
+    languages: HashMap<Box<str>, i64>,
+    facets: HashMap<Facet, i64>,
+}
+
+fn make_room<K>(known: &mut HashMap<K, i64>) {
+    if known.len() > REMEMBERED_MAX {
+        known.clear();
+    }
+}
+
+/// What is not known yet: each once, and always in the same order.
+fn unknown<'a, K, Q>(known: &HashMap<K, i64>, met: impl Iterator<Item = &'a Q>) -> BTreeSet<&'a Q>
+where
+    K: std::borrow::Borrow<Q> + Eq + Hash,
+    Q: ?Sized + Ord + Eq + Hash + 'a,
+{
+    met.filter(|item| !known.contains_key(*item)).collect()
 }
 
 impl Dictionaries {
-    /// Makes sure that every text of these clicks has a number.
-    pub(super) async fn learn(&mut self, conn: &mut SqliteConnection, clicks: &[ClickRow]) -> Result<(), StoreError> {
-        for dictionary in Dictionary::ALL {
-            let known = &mut self.known[dictionary as usize];
-            if known.len() > REMEMBERED_MAX {
-                known.clear();
-            }
-            let texts = clicks.iter().map(|click| dictionary.text(click));
-            // A set: each text once, and always in the same order.
-            let new: BTreeSet<&str> = texts.filter(|text| !known.contains_key(*text)).collect();
-            let table = dictionary.table();
-            for text in new {
-                let sql = format!(
-                    "INSERT INTO {table} (text) VALUES ($1) ON CONFLICT (text) DO UPDATE SET text = text RETURNING id"
-                );
-                let id: i64 = sqlx::query_scalar(AssertSqlSafe(sql))
-                    .bind(text)
-                    .fetch_one(&mut *conn)
-                    .await?;
-                known.insert(text.into(), id);
-            }
+    /// Makes sure that everything these clicks repeat has a number. `facets` are theirs, in order.
+    pub(super) async fn learn(
+        &mut self,
+        conn: &mut SqliteConnection,
+        clicks: &[ClickRow],
+        facets: &[Facet],
+        agent_version: i64,
+    ) -> Result<(), StoreError> {
+        make_room(&mut self.user_agents);
+        let new: BTreeMap<&str, &Agent> = clicks
+            .iter()
+            .filter(|click| !self.user_agents.contains_key(&click.user_agent))
+            .map(|click| (&*click.user_agent, &*click.agent))
+            .collect();
+        for (text, agent) in new {
+            let id = insert_agent(conn, text, agent, agent_version).await?;
+            self.user_agents.insert(text.into(), id);
+        }
+
+        make_room(&mut self.referrers);
+        for text in unknown(&self.referrers, clicks.iter().map(|click| &*click.referrer)) {
+            let sql = "INSERT INTO referrers (text, host) VALUES ($1, $2)
+                ON CONFLICT (text) DO UPDATE SET text = text RETURNING id";
+            let id = sqlx::query_scalar(sql)
+                .bind(text)
+                .bind(referrer_host(text))
+                .fetch_one(&mut *conn)
+                .await?;
+            self.referrers.insert(text.into(), id);
+        }
+
+        make_room(&mut self.languages);
+        for text in unknown(&self.languages, clicks.iter().map(|click| &*click.language)) {
+            let sql = "INSERT INTO languages (text) VALUES ($1)
+                ON CONFLICT (text) DO UPDATE SET text = text RETURNING id";
+            let id = sqlx::query_scalar(sql).bind(text).fetch_one(&mut *conn).await?;
+            self.languages.insert(text.into(), id);
+        }
+
+        make_room(&mut self.facets);
+        for facet in unknown(&self.facets, facets.iter()) {
+            let id = insert_facet(conn, facet).await?;
+            self.facets.insert(facet.clone(), id);
         }
         Ok(())
     }
 
-    /// The number of a text that was learned in this transaction or before.
-    pub(super) fn id(&self, dictionary: Dictionary, text: &str) -> i64 {
-        self.known[dictionary as usize][text]
+    /// The numbers of a click's user agent, referrer and language, learned in this transaction or before.
+    pub(super) fn texts(&self, click: &ClickRow) -> [i64; 3] {
+        [
+            self.user_agents[&click.user_agent],
+            self.referrers[&click.referrer],
+            self.languages[&click.language],
+        ]
     }
+
+    /// The number of a facet, learned in this transaction or before.
+    pub(super) fn facet(&self, facet: &Facet) -> i64 {
+        self.facets[facet]
+    }
+}
+
+async fn insert_agent(conn: &mut SqliteConnection, text: &str, agent: &Agent, version: i64) -> Result<i64, StoreError> {
+    let sql = "INSERT INTO user_agents (text, version, class, reason, browser, os, device)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        ON CONFLICT (text) DO UPDATE SET text = text RETURNING id";
+    let id = sqlx::query_scalar(sql)
+        .bind(text)
+        .bind(version)
+        .bind(i64::from(agent.class.code()))
+        .bind(&*agent.reason)
+        .bind(&agent.browser)
+        .bind(&agent.os)
+        .bind(agent.device.name())
+        .fetch_one(conn)
+        .await?;
+    Ok(id)
+}
+
+async fn insert_facet(conn: &mut SqliteConnection, facet: &Facet) -> Result<i64, StoreError> {
+    let sql = "INSERT INTO facets (country, device, os, browser, referrer) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (country, device, os, browser, referrer) DO UPDATE SET country = country RETURNING id";
+    let id = sqlx::query_scalar(sql)
+        .bind(&*facet.country)
+        .bind(facet.device.name())
+        .bind(&*facet.os)
+        .bind(&*facet.browser)
+        .bind(&*facet.referrer)
+        .fetch_one(conn)
+        .await?;
+    Ok(id)
 }

@@ -24,15 +24,17 @@ use dictionary::Dictionaries;
 #[derive(Debug)]
 pub struct Committer {
     store: Store,
+    agent_version: i64,
     known: Dictionaries,
 }
 
 impl Committer {
-    /// A committer on this store.
+    /// A committer on this store, for clicks whose user agents were read by data of this version.
     #[must_use]
-    pub fn new(store: Store) -> Self {
+    pub fn new(store: Store, agent_version: i64) -> Self {
         Self {
             store,
+            agent_version,
             known: Dictionaries::default(),
         }
     }
@@ -46,12 +48,13 @@ impl Committer {
     pub async fn commit(&mut self, batch: Batch, now: Instant) -> Result<Vec<Outcome>, StoreError> {
         let store = self.store.clone();
         let known = std::mem::take(&mut self.known);
+        let agent_version = self.agent_version;
         // In a task of its own: see the room's opening words.
         let task = tokio::spawn(async move {
             let _turn = store.writing.lock().await;
             let mut known = known;
             let mut tx = store.bulk.begin_with("BEGIN IMMEDIATE").await?;
-            let outcomes = write(&mut tx, &batch, &mut known, now).await?;
+            let outcomes = write(&mut tx, &batch, &mut known, agent_version, now).await?;
             tx.commit().await?;
             Ok((outcomes, known))
         });
@@ -67,13 +70,14 @@ async fn write(
     conn: &mut SqliteConnection,
     batch: &Batch,
     known: &mut Dictionaries,
+    agent_version: i64,
     now: Instant,
 ) -> Result<Vec<Outcome>, StoreError> {
     let mut nums = Vec::with_capacity(batch.parts.len());
     for part in &batch.parts {
         nums.push(move_cursor(conn, part, now).await?);
     }
-    clicks::write(conn, &batch.clicks, &nums, known).await?;
+    clicks::write(conn, &batch.clicks, &nums, known, agent_version).await?;
     let outcomes = conversions::write(conn, &batch.conversions, &nums, now).await?;
     for rejection in &batch.rejections {
         conversions::reject(conn, rejection, &nums, now).await?;
