@@ -223,6 +223,7 @@ CREATE TABLE conversions (
 CREATE INDEX conversions_page ON conversions (brand_id, accepted_at_ms, id);
 CREATE INDEX conversions_when ON conversions (brand_id, occurred_at_ms);
 
+-- `click_*` find the click that earned it; absent where none did.
 CREATE TABLE credits (
     conversion_id TEXT   NOT NULL,
     place         BIGINT NOT NULL,
@@ -231,6 +232,9 @@ CREATE TABLE credits (
     influencer_id BIGINT NOT NULL,
     post_id       BIGINT,
     share_bps     BIGINT NOT NULL,
+    click_at_ms   BIGINT,
+    click_tag     BIGINT,
+    click_seq     BIGINT,
     PRIMARY KEY (conversion_id, place)
 ) WITHOUT ROWID;
 

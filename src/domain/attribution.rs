@@ -206,6 +206,8 @@ pub struct Credit {
     pub owner: LinkOwner,
     /// The share in basis points; the shares of one conversion sum to 10,000.
     pub share_bps: i64,
+    /// The click that earned it, by which reports find its country and device.
+    pub click: Option<ClickId>,
 }
 
 /// The outcome for one conversion.
@@ -307,6 +309,8 @@ pub fn attribute(brand: BrandId, occurred_at: Instant, clicks: &[GivenClick], co
             credits.extend(touch.owner.map(|owner| Credit {
                 owner,
                 share_bps: WHOLE_SHARE_BPS,
+                // Clicks come first among the touchpoints, in the order given.
+                click: clicks.get(place).and_then(|click| click.read.ok()),
             }));
         } else if touch.verdict == Verdict::Eligible {
             touch.why = Some(Why::LaterTouchWon);

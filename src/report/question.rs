@@ -45,12 +45,17 @@ pub enum Dimension {
     Time(Bucket),
 }
 
-const DIMENSIONS: [(&str, Dimension); 9] = [
+const DIMENSIONS: [(&str, Dimension); 14] = [
     ("campaign", Dimension::Entity(Entity::Campaign)),
     ("influencer", Dimension::Entity(Entity::Influencer)),
     ("link", Dimension::Entity(Entity::Link)),
     ("post", Dimension::Entity(Entity::Post)),
     ("platform", Dimension::Entity(Entity::Platform)),
+    ("country", Dimension::Entity(Entity::Country)),
+    ("device", Dimension::Entity(Entity::Device)),
+    ("os", Dimension::Entity(Entity::Os)),
+    ("browser", Dimension::Entity(Entity::Browser)),
+    ("referrer", Dimension::Entity(Entity::Referrer)),
     ("hour", Dimension::Time(Bucket::Hour)),
     ("day", Dimension::Time(Bucket::Day)),
     ("week", Dimension::Time(Bucket::Week)),
@@ -281,7 +286,11 @@ fn filter(name: &str, value: &str) -> Result<(Entity, EntityKey), QuestionError>
             Ok(platform) => EntityKey::Text(platform.as_str().to_owned()),
             Err(error) => return wrong(name, error.to_string()),
         },
+        Entity::Country => EntityKey::Text(value.to_uppercase()),
+        Entity::Device | Entity::Os | Entity::Browser | Entity::Referrer => EntityKey::Text(value.to_owned()),
     };
+    // What has no name is asked for by an empty one.
+    let key = if value.is_empty() { EntityKey::Nothing } else { key };
     Ok((entity, key))
 }
 

@@ -274,7 +274,7 @@ fn id_text(entity: Entity, number: i64) -> Option<String> {
         Entity::Influencer => text(InfluencerId::from_number(number)),
         Entity::Link => text(LinkId::from_number(number)),
         Entity::Post => text(PostId::from_number(number)),
-        Entity::Platform => None,
+        _ => None,
     }
 }
 

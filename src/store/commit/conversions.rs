@@ -92,8 +92,11 @@ fn place_number(place: usize) -> i64 {
 }
 
 async fn insert_credit(conn: &mut SqliteConnection, id: &str, place: usize, credit: &Credit) -> Result<(), StoreError> {
-    let sql = "INSERT INTO credits (conversion_id, place, link_id, campaign_id, influencer_id, post_id, share_bps)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    let sql = "INSERT INTO credits (conversion_id, place, link_id, campaign_id, influencer_id, post_id, share_bps,
+            click_at_ms, click_tag, click_seq)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    let click = credit.click.as_ref();
+    let seq = click.and_then(|click| i64::try_from(click.seq).ok());
     sqlx::query(sql)
         .bind(id)
         .bind(place_number(place))
@@ -102,6 +105,9 @@ async fn insert_credit(conn: &mut SqliteConnection, id: &str, place: usize, cred
         .bind(credit.owner.influencer.number())
         .bind(credit.owner.post.map(|post| post.number()))
         .bind(credit.share_bps)
+        .bind(click.map(|click| click.at.ms()))
+        .bind(click.map(|click| i64::from(click.tag)))
+        .bind(seq)
         .execute(conn)
         .await?;
     Ok(())

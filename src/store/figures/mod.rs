@@ -3,70 +3,28 @@
 //! Whole quarters of an hour come from the rollups; the ends of a range that does not begin or end
 //! on a quarter are counted from the raw clicks.
 
+mod entity;
+mod sql;
+
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row as _};
 
+use self::entity::Source;
+use self::sql::Sql;
 use super::columns;
 use super::{Store, StoreError};
 use crate::domain::id::BrandId;
 use crate::domain::time::{DAY_MS, Instant, QUARTER_MS};
+pub use entity::Entity;
 
-/// What rows can be grouped and filtered by, besides time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Entity {
-    /// Campaigns.
-    Campaign,
-    /// Influencers.
-    Influencer,
-    /// Links.
-    Link,
-    /// Posts; links without one stand under nothing.
-    Post,
-    /// Platforms; links without one stand under nothing.
-    Platform,
-}
-
-impl Entity {
-    /// The column for clicks, which reach their link directly.
-    const fn of_click(self) -> &'static str {
-        match self {
-            Self::Campaign => "links.campaign_id",
-            Self::Influencer => "links.influencer_id",
-            Self::Link => "links.id",
-            Self::Post => "links.post_id",
-            Self::Platform => "links.platform",
-        }
-    }
-
-    /// The column for conversions, which belong to what was credited.
-    const fn of_credit(self) -> &'static str {
-        match self {
-            Self::Campaign => "credits.campaign_id",
-            Self::Influencer => "credits.influencer_id",
-            Self::Link => "credits.link_id",
-            Self::Post => "credits.post_id",
-            Self::Platform => "links.platform",
-        }
-    }
-
-    const fn labels(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Campaign => ("campaigns", "name"),
-            Self::Influencer => ("influencers", "handle"),
-            Self::Link => ("links", "slug"),
-            Self::Post | Self::Platform => ("posts", "label"),
-        }
-    }
-}
-
-/// One entity: its number, its text (platforms), or nothing.
+/// One entity: its number, its own text, or nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum EntityKey {
     /// Not set.
     Nothing,
     /// An id's number.
     Number(i64),
-    /// A platform.
+    /// A platform, a country, a browser…
     Text(String),
 }
 
@@ -119,93 +77,16 @@ pub struct ConversionSum {
     pub amount: i64,
 }
 
-/// The pieces of a SELECT.
-struct Sql {
-    select: Vec<String>,
-    group: Vec<String>,
-    conditions: Vec<String>,
-    bound: Vec<EntityKey>,
-}
-
-impl Sql {
-    fn new(question: &Question, column: fn(Entity) -> &'static str) -> Self {
-        let mut sql = Self {
-            select: Vec::new(),
-            group: Vec::new(),
-            conditions: Vec::new(),
-            bound: Vec::new(),
-        };
-        for (place, entity) in question.by.iter().enumerate() {
-            sql.select.push(format!("{} AS k{place}", column(*entity)));
-            sql.group.push(column(*entity).to_owned());
-        }
-        for (entity, key) in &question.only {
-            let condition = match key {
-                EntityKey::Nothing => format!("{} IS NULL", column(*entity)),
-                key => format!("{} = {}", column(*entity), sql.bind(key.clone())),
-            };
-            sql.conditions.push(condition);
-        }
-        sql
-    }
-
-    fn bind(&mut self, key: EntityKey) -> String {
-        self.bound.push(key);
-        format!("${}", self.bound.len())
-    }
-
-    fn between(&mut self, column: &str, from_ms: i64, to_ms: i64) {
-        let (from, to) = (
-            self.bind(EntityKey::Number(from_ms)),
-            self.bind(EntityKey::Number(to_ms)),
-        );
-        self.conditions.push(format!("{column} >= {from} AND {column} < {to}"));
-    }
-
-    fn brand(&mut self, column: &str, brand: BrandId) {
-        let brand = self.bind(EntityKey::Number(brand.number()));
-        self.conditions.push(format!("{column} = {brand}"));
-    }
-
-    fn quarter(&mut self, question: &Question, column: &str) {
-        if question.by_quarter {
-            let quarter = format!("{column} - {column} % {QUARTER_MS}");
-            self.select.push(format!("{quarter} AS quarter_ms"));
-            self.group.push(quarter);
-        }
-    }
-
-    async fn fetch(self, store: &Store, from: &str) -> Result<Vec<AnyRow>, StoreError> {
-        let group = if self.group.is_empty() {
-            String::new()
-        } else {
-            format!(" GROUP BY {}", self.group.join(", "))
-        };
-        let text = format!(
-            "SELECT {} FROM {from} WHERE {}{group}",
-            self.select.join(", "),
-            self.conditions.join(" AND ")
-        );
-        let mut query = sqlx::query(AssertSqlSafe(text));
-        for key in self.bound {
-            query = match key {
-                EntityKey::Number(number) => query.bind(number),
-                EntityKey::Text(text) => query.bind(text),
-                EntityKey::Nothing => query.bind(Option::<i64>::None),
-            };
-        }
-        Ok(query.fetch_all(&store.control).await?)
-    }
-}
-
 fn keys(row: &AnyRow, by: &[Entity]) -> Result<Vec<EntityKey>, StoreError> {
     by.iter()
         .enumerate()
         .map(|(place, entity)| {
             let column = ["k0", "k1"][place];
             Ok(match entity {
-                Entity::Platform => columns::maybe_text(row, column)?.map_or(EntityKey::Nothing, EntityKey::Text),
-                _ => columns::maybe_int(row, column)?.map_or(EntityKey::Nothing, EntityKey::Number),
+                thing if thing.is_thing() => {
+                    columns::maybe_int(row, column)?.map_or(EntityKey::Nothing, EntityKey::Number)
+                }
+                _ => columns::maybe_text(row, column)?.map_or(EntityKey::Nothing, EntityKey::Text),
             })
         })
         .collect()
@@ -253,7 +134,7 @@ impl Store {
         let pieces = pieces(question.from.ms(), question.to.ms());
         let mut sums = Vec::new();
         if let Some((from_ms, to_ms)) = pieces.whole {
-            let mut sql = Sql::new(question, Entity::of_click);
+            let mut sql = Sql::new(question, Source::Rollups);
             sql.quarter(question, "click_rollups.quarter_ms");
             sql.select
                 .push("CAST(COALESCE(SUM(click_rollups.clicks), 0) AS BIGINT) AS clicks".to_owned());
@@ -261,13 +142,11 @@ impl Store {
                 .push("CAST(COALESCE(SUM(click_rollups.human), 0) AS BIGINT) AS human".to_owned());
             sql.brand("links.brand_id", question.brand);
             sql.between("click_rollups.quarter_ms", from_ms, to_ms);
-            let rows = sql
-                .fetch(self, "click_rollups JOIN links ON links.id = click_rollups.link_id")
-                .await?;
+            let rows = sql.fetch(self).await?;
             collect_clicks(&rows, question, &mut sums)?;
         }
         for (from_ms, to_ms) in pieces.ends {
-            let mut sql = Sql::new(question, Entity::of_click);
+            let mut sql = Sql::new(question, Source::RawClicks);
             sql.quarter(question, "clicks.at_ms");
             sql.select.push("COUNT(*) AS clicks".to_owned());
             sql.select.push(
@@ -275,9 +154,7 @@ impl Store {
             );
             sql.brand("links.brand_id", question.brand);
             sql.between("clicks.at_ms", from_ms, to_ms);
-            let rows = sql
-                .fetch(self, "clicks JOIN links ON links.id = clicks.link_id")
-                .await?;
+            let rows = sql.fetch(self).await?;
             collect_clicks(&rows, question, &mut sums)?;
         }
         Ok(sums)
@@ -288,15 +165,13 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the store does not answer.
     pub async fn count_visitors(&self, question: &Question) -> Result<Vec<(Vec<EntityKey>, i64)>, StoreError> {
-        let mut sql = Sql::new(question, Entity::of_click);
+        let mut sql = Sql::new(question, Source::RawClicks);
         sql.select.push("COUNT(DISTINCT clicks.visitor) AS visitors".to_owned());
         sql.group.push(format!("clicks.at_ms / {DAY_MS}"));
         sql.conditions.push("clicks.class = 0".to_owned());
         sql.brand("links.brand_id", question.brand);
         sql.between("clicks.at_ms", question.from.ms(), question.to.ms());
-        let rows = sql
-            .fetch(self, "clicks JOIN links ON links.id = clicks.link_id")
-            .await?;
+        let rows = sql.fetch(self).await?;
         rows.iter()
             .map(|row| Ok((keys(row, &question.by)?, row.try_get("visitors")?)))
             .collect()
@@ -307,11 +182,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the store does not answer.
     pub async fn sum_conversions(&self, question: &Question) -> Result<Vec<ConversionSum>, StoreError> {
-        let mut sql = Sql::new(question, Entity::of_credit);
+        let mut sql = Sql::new(question, Source::Credits);
         sql.conditions.push("conversions.state = 'attributed'".to_owned());
-        let from = "conversions JOIN credits ON credits.conversion_id = conversions.id
-            LEFT JOIN links ON links.id = credits.link_id";
-        self.sum_events(sql, question, &question.by, from).await
+        self.sum_events(sql, question, &question.by).await
     }
 
     /// Conversions that nobody earned.
@@ -324,9 +197,10 @@ impl Store {
             only: Vec::new(),
             ..question.clone()
         };
-        let mut sql = Sql::new(&alone, Entity::of_credit);
+        let mut sql = Sql::new(&alone, Source::Credits);
+        "conversions".clone_into(&mut sql.tables);
         sql.conditions.push("conversions.state = 'unattributed'".to_owned());
-        self.sum_events(sql, &alone, &[], "conversions").await
+        self.sum_events(sql, &alone, &[]).await
     }
 
     async fn sum_events(
@@ -334,7 +208,6 @@ impl Store {
         mut sql: Sql,
         question: &Question,
         by: &[Entity],
-        from: &str,
     ) -> Result<Vec<ConversionSum>, StoreError> {
         sql.quarter(question, "conversions.occurred_at_ms");
         sql.select
@@ -351,7 +224,7 @@ impl Store {
         );
         sql.brand("conversions.brand_id", question.brand);
         sql.between("conversions.occurred_at_ms", question.from.ms(), question.to.ms());
-        let rows = sql.fetch(self, from).await?;
+        let rows = sql.fetch(self).await?;
         rows.iter()
             .map(|row| {
                 Ok(ConversionSum {
