@@ -11,6 +11,7 @@ use super::caller::Caller;
 use super::campaigns::target;
 use super::parameters::Parameters;
 use super::problem::Problem;
+use super::qr;
 use super::resource::{self, Resource, Showing, id_in_path, show};
 use crate::domain::id::{CampaignId, InfluencerId, LinkKind, PostId};
 use crate::domain::invalid::Invalid;
@@ -84,6 +85,8 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .delete(resource::archive::<Link>);
     config
         .service(super::at("/v1/links/bulk").post(bulk))
+        .service(super::at("/v1/links/{id}/qr.svg").get(qr::as_svg))
+        .service(super::at("/v1/links/{id}/qr.png").get(qr::as_png))
         .service(super::at("/v1/links").post(create).get(list))
         .service(one);
 }

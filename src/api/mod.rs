@@ -14,6 +14,7 @@ mod links;
 mod parameters;
 mod posts;
 mod problem;
+mod qr;
 mod reports;
 mod resource;
 

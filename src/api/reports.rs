@@ -1,5 +1,6 @@
 //! `/v1/reports`.
 
+use actix_web::http::header::CONTENT_DISPOSITION;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::Api;
@@ -8,7 +9,7 @@ use super::parameters::Parameters;
 use super::problem::Problem;
 use super::resource::brand_of;
 use crate::domain::role::Need;
-use crate::report::{self, ReportQuestion};
+use crate::report::{self, Format, ReportQuestion};
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.service(super::at("/v1/reports").get(answer));
@@ -20,5 +21,14 @@ async fn answer(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Re
     let pairs = Parameters::of(&request).into_pairs();
     let question = ReportQuestion::parse(&pairs, &brand.timezone, api.clock.now())?;
     let report = report::run(&api.store, &brand, &question).await?;
-    Ok(HttpResponse::Ok().json(report))
+    if question.format == Format::Json {
+        return Ok(HttpResponse::Ok().json(report));
+    }
+    let dimensions: Vec<_> = question.by.iter().map(|dimension| dimension.name()).collect();
+    let pieces = report::csv::pieces(report, &dimensions)
+        .map(|piece| Ok::<_, std::convert::Infallible>(web::Bytes::from(piece)));
+    Ok(HttpResponse::Ok()
+        .content_type("text/csv; charset=utf-8")
+        .insert_header((CONTENT_DISPOSITION, "attachment; filename=\"report.csv\""))
+        .streaming(futures_util::stream::iter(pieces)))
 }

@@ -97,6 +97,11 @@ impl Catalog {
         let reparametrised = self.apply_tables(&changes, restored);
         // Prefixes are built with the brand's click parameter: when it changes, all are rebuilt.
         let after = if reparametrised { 0 } else { after };
+        if after == 0 {
+            // Growing step by step would hold two tables at a time.
+            let count = usize::try_from(store.count_links().await?).unwrap_or(0);
+            self.links.pin().reserve(count.saturating_sub(self.links_loaded()));
+        }
         let mut seen = HashSet::new();
         store
             .changed_links(after, head, |links| {

@@ -99,7 +99,8 @@ impl LinkRow {
 #[derive(Clone)]
 pub(super) enum Chain {
     One(Arc<LinkRow>),
-    Many(Arc<[Arc<LinkRow>]>),
+    /// Behind one thin pointer, so that the rare pair does not make every link larger.
+    Many(Arc<Vec<Arc<LinkRow>>>),
 }
 
 impl Chain {
@@ -145,7 +146,7 @@ impl Chain {
         };
         let chain = match <[Arc<LinkRow>; 1]>::try_from(rows) {
             Ok([only]) => Self::One(only),
-            Err(rows) => Self::Many(rows.into()),
+            Err(rows) => Self::Many(Arc::new(rows)),
         };
         (chain, added)
     }

@@ -48,6 +48,7 @@ pub enum SnapshotError {
 enum Entry {
     Head {
         position: i64,
+        links: u64,
     },
     Brand {
         id: i64,
@@ -127,7 +128,8 @@ impl Catalog {
             crc: 0,
         };
         out.write_all(MAGIC)?;
-        put(&mut out, &Entry::Head { position })?;
+        let links = self.links_loaded() as u64;
+        put(&mut out, &Entry::Head { position, links })?;
         self.put_tables(&mut out)?;
         for (folded, chain) in &self.links.pin() {
             for row in chain.rows() {
@@ -209,7 +211,10 @@ impl Catalog {
             file.read_exact(&mut bytes)?;
             let entry = postcard::from_bytes(&bytes).map_err(|_| SnapshotError::Damaged("of another version"))?;
             match entry {
-                Entry::Head { position } => catalog.position.store(position, Ordering::Release),
+                Entry::Head { position, links } => {
+                    catalog.position.store(position, Ordering::Release);
+                    catalog.links.pin().reserve(usize::try_from(links).unwrap_or(0));
+                }
                 Entry::Link(link) => {
                     if !tables_done {
                         catalog.tables.store(std::sync::Arc::new(tables.clone()));

@@ -45,6 +45,14 @@ pub(super) enum Value {
 }
 
 impl Value {
+    /// As a CSV cell; nothing is an empty one.
+    pub(super) fn to_csv(self) -> String {
+        match self {
+            Self::Whole(number) => number.to_string(),
+            Self::Ratio(ratio) => ratio.map(|ratio| ratio.to_string()).unwrap_or_default(),
+        }
+    }
+
     /// For sorting; nothing sorts below everything.
     #[allow(clippy::cast_precision_loss, reason = "an order among rows")]
     pub(super) fn rank(self) -> f64 {

@@ -112,6 +112,17 @@ pub struct ReportQuestion {
     pub limit: usize,
     /// Rows skipped before it.
     pub skip: usize,
+    /// How it is written.
+    pub format: Format,
+}
+
+/// How a report is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// JSON, with totals.
+    Json,
+    /// CSV, rows only.
+    Csv,
 }
 
 enum Edge {
@@ -148,7 +159,7 @@ impl ReportQuestion {
             measure: None,
             descending: true,
         };
-        let (mut limit, mut skip) = (DEFAULT_LIMIT, 0);
+        let (mut limit, mut skip, mut format) = (DEFAULT_LIMIT, 0, Format::Json);
         let mut seen: Vec<&str> = Vec::new();
         for (name, value) in parameters {
             if seen.contains(&name.as_str()) {
@@ -165,8 +176,11 @@ impl ReportQuestion {
                 },
                 "model" if value == "last_touch" => {}
                 "model" => return wrong("model", "this version reports last_touch only"),
-                "format" if value == "json" => {}
-                "format" => return wrong("format", "this version writes json only"),
+                "format" => match value.as_str() {
+                    "json" => format = Format::Json,
+                    "csv" => format = Format::Csv,
+                    _ => return wrong("format", "must be json or csv"),
+                },
                 "sort" => sort = parse_sort(value)?,
                 "limit" => match value.parse() {
                     Ok(rows) if LIMIT.contains(&rows) => limit = rows,
@@ -197,6 +211,7 @@ impl ReportQuestion {
             sort,
             limit,
             skip,
+            format,
         })
     }
 
@@ -373,6 +388,7 @@ mod tests {
             ("by=total&from=2026-11-05&to=2026-11-01", "from"),
             ("by=total&tz=Mars", "tz"),
             ("by=total&model=magic", "model"),
+            ("by=total&format=xml", "format"),
             ("by=total&limit=0", "limit"),
             ("by=total&limit=10001", "limit"),
             ("by=total&sort=-colour", "sort"),

@@ -38,9 +38,9 @@ pub struct Report {
 /// One row.
 #[derive(Debug)]
 pub struct Row {
-    key: Map<String, Json>,
-    label: Map<String, Json>,
-    measures: Measures,
+    pub(super) key: Map<String, Json>,
+    pub(super) label: Map<String, Json>,
+    pub(super) measures: Measures,
 }
 
 /// The sums of everything asked for, and what nobody earned.

@@ -1,11 +1,12 @@
 //! The change feed: what redirect and API nodes must know, in the order in which it was committed.
 
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
+use std::borrow::Cow;
 
-use super::columns::{self};
+use serde::Deserialize;
+
+use super::columns;
 use super::{ApiKey, Brand, Campaign, Record, Store, StoreError};
-use crate::domain::id::{BrandId, CampaignId, LinkId};
+use crate::domain::id::{BrandId, CampaignId, Id, IdKind, LinkId};
 use crate::domain::time::Instant;
 
 /// Links read at once: bounds the memory of a full load.
@@ -45,18 +46,41 @@ pub struct Changes {
     pub campaigns: Vec<Campaign>,
 }
 
-impl LinkChange {
-    fn read(row: &AnyRow) -> Result<Self, StoreError> {
+/// A link as the store packs it; see [`Store::changed_links`].
+#[derive(Deserialize)]
+struct Packed<'a>(
+    i64,
+    i64,
+    i64,
+    #[serde(borrow)] Cow<'a, str>,
+    #[serde(borrow)] Cow<'a, str>,
+    i64,
+    Option<i64>,
+    i64,
+    Option<i64>,
+);
+
+impl TryFrom<Packed<'_>> for LinkChange {
+    type Error = StoreError;
+
+    fn try_from(packed: Packed<'_>) -> Result<Self, StoreError> {
+        fn known<K: IdKind>(number: i64, column: &'static str) -> Result<Id<K>, StoreError> {
+            Id::from_number(number).ok_or_else(|| StoreError::Unreadable {
+                column,
+                message: "not an id".to_owned(),
+            })
+        }
+        let Packed(id, brand, campaign, slug, final_url, forward_query, expires_at_ms, paused, archived_at_ms) = packed;
         Ok(Self {
-            id: columns::id(row, "id")?,
-            brand: columns::id(row, "brand_id")?,
-            campaign: columns::id(row, "campaign_id")?,
-            slug: columns::text(row, "slug")?,
-            final_url: columns::text(row, "final_url")?,
-            forward_query: columns::flag(row, "forward_query")?,
-            expires_at: columns::maybe_instant(row, "expires_at_ms")?,
-            paused: columns::flag(row, "paused")?,
-            archived: columns::maybe_int(row, "archived_at_ms")?.is_some(),
+            id: known(id, "id")?,
+            brand: known(brand, "brand_id")?,
+            campaign: known(campaign, "campaign_id")?,
+            slug: slug.into_owned(),
+            final_url: final_url.into_owned(),
+            forward_query: forward_query != 0,
+            expires_at: expires_at_ms.map(Instant::from_ms),
+            paused: paused != 0,
+            archived: archived_at_ms.is_some(),
         })
     }
 }
@@ -123,16 +147,36 @@ impl Store {
         up_to: i64,
         mut take: impl FnMut(Vec<LinkChange>) + Send,
     ) -> Result<(), StoreError> {
-        let sql = "SELECT id, brand_id, campaign_id, slug, final_url, forward_query, expires_at_ms, paused,
-                archived_at_ms, feed_seq
-            FROM links WHERE feed_seq > $1 AND feed_seq <= $2 ORDER BY feed_seq LIMIT $3";
+        // Packed by the engine: a value a row and column of its own costs the driver four times the
+        // CPU, and a start with a million links shows it.
+        let sql = "SELECT MAX(feed_seq) AS last_seq, json_group_array(json_array(id, brand_id, campaign_id, slug,
+                final_url, forward_query, expires_at_ms, paused, archived_at_ms)) AS packed
+            FROM (SELECT * FROM links WHERE feed_seq > $1 AND feed_seq <= $2 ORDER BY feed_seq LIMIT $3)";
         let mut after = after;
         loop {
             let query = sqlx::query(sql).bind(after).bind(up_to).bind(LINKS_AT_ONCE);
-            let rows = query.fetch_all(&self.control).await?;
-            let Some(last) = rows.last() else { return Ok(()) };
-            after = last.try_get("feed_seq")?;
-            take(rows.iter().map(LinkChange::read).collect::<Result<_, _>>()?);
+            let row = query.fetch_one(&self.control).await?;
+            let Some(last) = columns::maybe_int(&row, "last_seq")? else {
+                return Ok(());
+            };
+            after = last;
+            let packed = columns::text(&row, "packed")?;
+            let unreadable = |error: serde_json::Error| StoreError::Unreadable {
+                column: "packed",
+                message: error.to_string(),
+            };
+            let links: Vec<Packed<'_>> = serde_json::from_str(&packed).map_err(unreadable)?;
+            take(links.into_iter().map(LinkChange::try_from).collect::<Result<_, _>>()?);
         }
+    }
+
+    /// Links that there are, deleted ones among them: how much room a full load needs.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer.
+    pub async fn count_links(&self) -> Result<i64, StoreError> {
+        Ok(sqlx::query_scalar("SELECT COUNT(*) FROM links")
+            .fetch_one(&self.control)
+            .await?)
     }
 }
