@@ -11,7 +11,9 @@ pub(crate) mod http;
 pub(crate) mod metrics;
 pub(crate) mod process;
 pub(crate) mod service;
+pub(crate) mod shop;
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The operator key of every service that a test starts.
@@ -46,6 +48,15 @@ pub(crate) fn directory() -> tempfile::TempDir {
         .prefix("linkledger-test-")
         .tempdir()
         .expect("a temporary directory")
+}
+
+/// Every file below a directory.
+pub(crate) fn files(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).expect("a directory");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths
+        .flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] })
+        .collect()
 }
 
 /// A number below `end`, drawn afresh.
