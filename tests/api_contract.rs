@@ -2,34 +2,10 @@
 
 mod harness;
 
-use harness::api::{id, slug, text};
+use harness::api::{id, problem, slug, text};
 use harness::http::Answer;
 use harness::service::Service;
 use serde_json::{Value, json};
-
-/// A problem of this status, in the shape of RFC 9457; the fields that it names.
-#[track_caller]
-fn problem(answer: &Answer, status: u16) -> Vec<String> {
-    let problem = answer.expect(status);
-    assert_eq!(
-        answer.header("content-type"),
-        Some("application/problem+json"),
-        "{problem}"
-    );
-    assert_eq!(problem["status"], status, "{problem}");
-    for field in ["type", "title", "detail"] {
-        assert!(!text(&problem, field).is_empty(), "{problem}");
-    }
-    assert!(answer.header("x-request-id").is_some_and(|id| !id.is_empty()));
-    let errors = problem["errors"].as_array().map_or(&[][..], Vec::as_slice);
-    errors
-        .iter()
-        .map(|error| {
-            assert!(!text(error, "message").is_empty(), "{problem}");
-            text(error, "field")
-        })
-        .collect()
-}
 
 #[test]
 fn without_a_good_key_nothing_is_answered() {

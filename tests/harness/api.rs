@@ -179,3 +179,27 @@ pub(crate) fn sale(external_id: &str, click_id: Option<&str>, amount: i64) -> Va
     }
     body
 }
+
+/// A problem of this status, in the shape of RFC 9457; the fields that it names.
+#[track_caller]
+pub(crate) fn problem(answer: &Answer, status: u16) -> Vec<String> {
+    let problem = answer.expect(status);
+    assert_eq!(
+        answer.header("content-type"),
+        Some("application/problem+json"),
+        "{problem}"
+    );
+    assert_eq!(problem["status"], status, "{problem}");
+    for field in ["type", "title", "detail"] {
+        assert!(!text(&problem, field).is_empty(), "{problem}");
+    }
+    assert!(answer.header("x-request-id").is_some_and(|id| !id.is_empty()));
+    let errors = problem["errors"].as_array().map_or(&[][..], Vec::as_slice);
+    errors
+        .iter()
+        .map(|error| {
+            assert!(!text(error, "message").is_empty(), "{problem}");
+            text(error, "field")
+        })
+        .collect()
+}
