@@ -9,6 +9,7 @@ use actix_web::{FromRequest, HttpRequest, dev, web};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
+use super::parameters::Parameters;
 use super::problem::Problem;
 use crate::domain::invalid::FieldError;
 
@@ -26,7 +27,10 @@ impl FromRequest for Body {
 
     fn from_request(request: &HttpRequest, payload: &mut dev::Payload) -> Self::Future {
         let bytes = web::Bytes::from_request(request, payload);
+        // What is written stands in the body, so no address that takes one has parameters.
+        let parameters = Parameters::of(request).done();
         Box::pin(async move {
+            parameters?;
             let bytes = bytes.await.map_err(|error| match error.as_error::<PayloadError>() {
                 Some(PayloadError::Overflow) => Problem::new(
                     StatusCode::PAYLOAD_TOO_LARGE,
@@ -79,10 +83,11 @@ pub(super) fn read<T: DeserializeOwned>(json: &str) -> Result<T, FieldError> {
     })
 }
 
-/// The path of the field that is meant: for unknown and missing fields serde names it in its message.
+/// The path of the field that is meant: for unknown, missing and repeated fields serde names it in its message.
 fn field(path: &str, message: &str) -> String {
     let path = if path == "." { "" } else { path };
-    let named = ["unknown field `", "missing field `"].iter().find_map(|start| {
+    let starts = ["unknown field `", "missing field `", "duplicate field `"];
+    let named = starts.iter().find_map(|start| {
         let rest = message.strip_prefix(start)?;
         rest.split_once('`').map(|(name, _)| name)
     });
@@ -130,6 +135,8 @@ mod tests {
         for (json, field) in [
             (r#"{"nam":"x"}"#, "nam"),
             (r"{}", "name"),
+            (r#"{"name":"x","name":"y"}"#, "name"),
+            (r#"{"name":"x","inner":{"amount":1,"amount":2}}"#, "inner.amount"),
             (r#"{"name":1}"#, "name"),
             (r#"{"name":"x","inner":{}}"#, "inner.amount"),
             (r#"{"name":"x","inner":{"amount":1.5}}"#, "inner.amount"),

@@ -75,8 +75,14 @@ async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Resu
     resource::list::<Brand>(&api, caller.own_brand(), brand, Parameters::of(&request), &[]).await
 }
 
-async fn get(api: web::Data<Api>, caller: Caller, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+async fn get(
+    api: web::Data<Api>,
+    caller: Caller,
+    path: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     caller.must(Need::Read)?;
+    Parameters::of(&request).done()?;
     let id = id_in_path::<BrandKind>(&path, Brand::WHAT)?;
     let brand: Brand = api.store.get(caller.own_brand(), id.number()).await?;
     resource::shown(&api, id, &brand).await
@@ -111,8 +117,14 @@ async fn update(
     resource::shown(&api, id, &brand).await
 }
 
-async fn archive(api: web::Data<Api>, caller: Caller, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+async fn archive(
+    api: web::Data<Api>,
+    caller: Caller,
+    path: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     caller.must(Need::Operate)?;
+    Parameters::of(&request).done()?;
     let id = id_in_path::<BrandKind>(&path, Brand::WHAT)?;
     api.store.archive::<Brand>(None, id.number(), api.clock.now()).await?;
     api.in_force().await;

@@ -255,8 +255,14 @@ pub(super) async fn find(api: &Api, brand: BrandId, id: &str) -> Result<(Convers
     Ok((id, stored))
 }
 
-async fn get(api: web::Data<Api>, caller: Caller, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+async fn get(
+    api: web::Data<Api>,
+    caller: Caller,
+    path: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Read)?;
+    Parameters::of(&request).done()?;
     let (_, stored) = find(&api, brand, &path).await?;
     Ok(HttpResponse::Ok().json(shown(&stored)))
 }

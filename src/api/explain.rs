@@ -1,11 +1,12 @@
 //! `/v1/conversions/{id}/explain`: why somebody earned a sale, or nobody did.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
 
 use super::Api;
 use super::caller::Caller;
 use super::conversions;
+use super::parameters::Parameters;
 use super::problem::Problem;
 use crate::domain::attribution::Why;
 use crate::domain::role::Need;
@@ -15,8 +16,10 @@ pub(super) async fn explain(
     api: web::Data<Api>,
     caller: Caller,
     path: web::Path<String>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Read)?;
+    Parameters::of(&request).done()?;
     let (id, stored) = conversions::find(&api, brand, &path).await?;
     let touchpoints = api.store.touchpoints(&id).await?;
     let window_days = touchpoints.iter().rev().find_map(|touch| touch.window_days);

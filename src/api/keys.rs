@@ -117,8 +117,14 @@ async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Resu
     resource::list::<ApiKey>(&api, scope(&caller)?, brand, Parameters::of(&request), &[]).await
 }
 
-async fn get(api: web::Data<Api>, caller: Caller, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+async fn get(
+    api: web::Data<Api>,
+    caller: Caller,
+    path: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let scope = scope(&caller)?;
+    Parameters::of(&request).done()?;
     let id = id_in_path::<KeyKind>(&path, ApiKey::WHAT)?;
     let key: ApiKey = api.store.get(scope, id.number()).await?;
     resource::shown(&api, caller.brand(Need::Manage)?, &key).await
@@ -141,8 +147,14 @@ async fn update(
     resource::shown(&api, caller.brand(Need::Manage)?, &key).await
 }
 
-async fn archive(api: web::Data<Api>, caller: Caller, path: web::Path<String>) -> Result<HttpResponse, Problem> {
+async fn archive(
+    api: web::Data<Api>,
+    caller: Caller,
+    path: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
     let scope = scope(&caller)?;
+    Parameters::of(&request).done()?;
     let id = id_in_path::<KeyKind>(&path, ApiKey::WHAT)?;
     api.store.archive::<ApiKey>(scope, id.number(), api.clock.now()).await?;
     api.in_force().await;

@@ -99,8 +99,10 @@ pub(super) async fn archive<R: Resource>(
     api: web::Data<Api>,
     caller: Caller,
     path: web::Path<String>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Manage)?;
+    Parameters::of(&request).done()?;
     let id = id_in_path::<R::Kind>(&path, R::WHAT)?;
     api.store
         .archive::<R>(Some(brand), id.number(), api.clock.now())

@@ -27,6 +27,10 @@ use tokio::task::JoinSet;
 /// How long a stopping process goes on committing what its journals hold.
 const DRAIN_FOR: Duration = Duration::from_secs(30);
 
+/// How long a stopping listener hands out what it has accepted. Its threads are idle or fast, so
+/// this is long.
+const HAND_OUT_FOR: Duration = Duration::from_millis(100);
+
 /// Which parts run in this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Roles {
@@ -157,6 +161,12 @@ impl Running {
     /// Stops in order: no new requests, every answer finished, everything journaled committed (for
     /// 30 s at most; what is left waits in the journals), the snapshot written.
     pub async fn stop(mut self) {
+        // actix drops connections that were accepted but not yet handed to a thread when it is told
+        // to stop, so first it must accept no more and hand out what it has.
+        for server in &self.servers {
+            server.pause().await;
+        }
+        tokio::time::sleep(HAND_OUT_FOR).await;
         for server in &self.servers {
             server.stop(true).await;
         }

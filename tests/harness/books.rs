@@ -1,0 +1,128 @@
+//! A look into the store, with nothing between the test and the rows.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use linkledger::domain::click_id::{ClickId, ClickIdKeys};
+use linkledger::domain::secret::Secrets;
+use linkledger::store::{STORE_FILE, Store};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _};
+use tokio::runtime::Runtime;
+
+/// The store of one data directory.
+pub(crate) struct Books {
+    path: PathBuf,
+    runtime: Runtime,
+}
+
+/// Where a click lies: the journal's tag and the sequence.
+pub(crate) type Place = (u32, u64);
+
+/// A raw click.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Click {
+    pub(crate) link: i64,
+    pub(crate) at_ms: i64,
+}
+
+impl Books {
+    pub(crate) fn of(data_dir: &Path) -> Self {
+        Self {
+            path: data_dir.to_owned(),
+            runtime: tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime"),
+        }
+    }
+
+    fn connect(&self, read_only: bool) -> SqliteConnection {
+        let options = SqliteConnectOptions::new()
+            .filename(self.path.join(STORE_FILE))
+            .read_only(read_only)
+            .busy_timeout(std::time::Duration::from_secs(30));
+        self.runtime.block_on(options.connect()).expect("the store opens")
+    }
+
+    pub(crate) fn rows(&self, sql: &'static str) -> Vec<SqliteRow> {
+        let mut conn = self.connect(true);
+        self.runtime.block_on(async {
+            let rows = sqlx::query(sql).fetch_all(&mut conn).await.expect(sql);
+            conn.close().await.expect("closes");
+            rows
+        })
+    }
+
+    pub(crate) fn number(&self, sql: &'static str) -> i64 {
+        self.rows(sql)[0].get(0)
+    }
+
+    pub(crate) fn numbers(&self, sql: &'static str) -> Vec<i64> {
+        self.rows(sql).iter().map(|row| row.get(0)).collect()
+    }
+
+    pub(crate) fn texts(&self, sql: &'static str) -> Vec<String> {
+        self.rows(sql).iter().map(|row| row.get(0)).collect()
+    }
+
+    /// Tampers with the store; only for tests of what notices it.
+    pub(crate) fn tamper(&self, sql: &'static str) {
+        let mut conn = self.connect(false);
+        self.runtime.block_on(async {
+            let done = sqlx::query(sql).execute(&mut conn).await.expect(sql);
+            assert!(done.rows_affected() > 0, "nothing was tampered with: {sql}");
+            conn.close().await.expect("closes");
+        });
+    }
+
+    pub(crate) fn clicks(&self) -> usize {
+        usize::try_from(self.number("SELECT COUNT(*) FROM clicks")).expect("a count")
+    }
+
+    /// Every raw click by its place; more than one at a place are listed there.
+    pub(crate) fn clicks_by_place(&self) -> BTreeMap<Place, Vec<Click>> {
+        let sql = "SELECT journals.tag, clicks.seq, clicks.link_id, clicks.at_ms
+            FROM clicks JOIN journals ON journals.num = clicks.journal_num";
+        let mut places: BTreeMap<Place, Vec<Click>> = BTreeMap::new();
+        for row in self.rows(sql) {
+            let (tag, seq): (i64, i64) = (row.get(0), row.get(1));
+            let place = (
+                u32::try_from(tag).expect("a tag"),
+                u64::try_from(seq).expect("a sequence"),
+            );
+            let click = Click {
+                link: row.get(2),
+                at_ms: row.get(3),
+            };
+            places.entry(place).or_default().push(click);
+        }
+        places
+    }
+
+    /// What is wrong, by the program's own recount.
+    pub(crate) fn mismatches(&self) -> Vec<String> {
+        self.runtime.block_on(async {
+            let store = Store::open(&self.path).await.expect("the store opens");
+            let verified = store.verify(|_| ()).await.expect("verify answers");
+            store.close().await;
+            let told = |m: &linkledger::store::Mismatch| format!("{}: {}", m.check, m.detail);
+            verified.mismatches.iter().map(told).collect()
+        })
+    }
+}
+
+/// Reads click ids with the secret that an installation made for itself.
+pub(crate) struct ClickIds(ClickIdKeys);
+
+impl ClickIds {
+    pub(crate) fn of(data_dir: &Path) -> Self {
+        let secret = std::fs::read_to_string(data_dir.join("secret")).expect("the first start made a secret");
+        Self(ClickIdKeys::new(&Secrets::parse(secret.trim()).expect("a secret")))
+    }
+
+    #[track_caller]
+    pub(crate) fn read(&self, id: &str) -> ClickId {
+        self.0.decode(id).unwrap_or_else(|error| panic!("{id}: {error}"))
+    }
+}
