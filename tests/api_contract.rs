@@ -115,7 +115,8 @@ fn one_brand_never_reaches_into_another() {
     let other = api.for_brand(&other_id);
     // By id or by name, in any case.
     assert_eq!(api.for_brand("oTHER brand").get("/v1/links").status, 200);
-    problem(&api.for_brand("unknown").get("/v1/links"), 403);
+    // An operator may be told that there is no such brand; nobody else.
+    problem(&api.for_brand("unknown").get("/v1/links"), 404);
 
     let (mine, theirs) = (api.stage(), other.stage());
     let link = api.link(&mine, &json!({"slug": "mine", "platform": "tiktok", "post": "p"}));

@@ -27,6 +27,7 @@ pub struct LinkRow {
     /// As it was made, where that is not lower case.
     cased: Option<Box<str>>,
     expires_ms: i64,
+    created_seq: i64,
     flags: u8,
 }
 
@@ -44,6 +45,7 @@ impl LinkRow {
                 .any(|b| b.is_ascii_uppercase())
                 .then(|| change.slug.as_str().into()),
             expires_ms: change.expires_at.map_or(NEVER_MS, Instant::ms),
+            created_seq: change.created_seq,
             flags: flag(change.paused, PAUSED)
                 | flag(change.archived, ARCHIVED)
                 | flag(change.forward_query, FORWARD_QUERY),
@@ -91,6 +93,7 @@ impl LinkRow {
             expires_at: switches.expires_at,
             paused: switches.paused,
             archived: switches.archived,
+            created_seq: self.created_seq,
         }
     }
 }
@@ -116,11 +119,11 @@ impl Chain {
     }
 
     /// The row that was asked for: spelled exactly so, else the same one on every node: a live one
-    /// before a deleted one, then the one in lower case, then the lowest id.
+    /// before a deleted one, then the one that was made first.
     pub(super) fn pick(&self, slug: &str, folded: &str) -> &LinkRow {
         let rows = self.rows();
         let spelled = |row: &&Arc<LinkRow>| row.cased.as_deref().unwrap_or(folded) == slug;
-        let rank = |row: &&Arc<LinkRow>| (row.flags & ARCHIVED != 0, row.cased.is_some(), row.id);
+        let rank = |row: &&Arc<LinkRow>| (row.flags & ARCHIVED != 0, row.created_seq);
         match rows {
             [only] => only,
             _ => rows

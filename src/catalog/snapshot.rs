@@ -86,6 +86,7 @@ struct LinkEntry {
     expires_ms: Option<i64>,
     paused: bool,
     archived: bool,
+    created_seq: i64,
 }
 
 struct Summed<W> {
@@ -312,6 +313,7 @@ impl LinkEntry {
             expires_ms: change.expires_at.map(Instant::ms),
             paused: change.paused,
             archived: change.archived,
+            created_seq: change.created_seq,
         }
     }
 
@@ -326,6 +328,7 @@ impl LinkEntry {
             expires_at: self.expires_ms.map(Instant::from_ms),
             paused: self.paused,
             archived: self.archived,
+            created_seq: self.created_seq,
         })
     }
 }
