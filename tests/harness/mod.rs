@@ -13,6 +13,7 @@ pub(crate) mod metrics;
 pub(crate) mod process;
 pub(crate) mod service;
 pub(crate) mod shop;
+pub(crate) mod tally;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
