@@ -121,6 +121,28 @@ CREATE INDEX links_folded ON links (slug_folded);
 CREATE INDEX links_page ON links (brand_id, created_seq);
 CREATE INDEX links_campaign ON links (campaign_id);
 
+-- A code is unique per brand without regard to case, also after it was archived: it was spoken in
+-- videos that are still watched.
+CREATE TABLE promo_codes (
+    id               BIGINT PRIMARY KEY,
+    brand_id         BIGINT NOT NULL REFERENCES brands (id),
+    campaign_id      BIGINT NOT NULL REFERENCES campaigns (id),
+    influencer_id    BIGINT NOT NULL REFERENCES influencers (id),
+    post_id          BIGINT REFERENCES posts (id),
+    code             TEXT   NOT NULL,
+    code_folded      TEXT   NOT NULL,
+    discount         TEXT   NOT NULL,
+    expires_at_ms    BIGINT,
+    status           TEXT   NOT NULL,
+    replacement_code TEXT,
+    created_at_ms    BIGINT NOT NULL,
+    archived_at_ms   BIGINT,
+    created_seq      BIGINT NOT NULL,
+    feed_seq         BIGINT NOT NULL,
+    UNIQUE (brand_id, code_folded)
+);
+CREATE INDEX promo_codes_page ON promo_codes (brand_id, created_seq);
+
 -- One row per journal that ever reached the store; never deleted. `seq` is the cursor: the highest
 -- committed sequence. clicks + others + lost = seq, always.
 CREATE TABLE journals (
@@ -228,6 +250,7 @@ CREATE TABLE credits (
     conversion_id TEXT   NOT NULL,
     place         BIGINT NOT NULL,
     link_id       BIGINT,
+    promo_code_id BIGINT,
     campaign_id   BIGINT NOT NULL,
     influencer_id BIGINT NOT NULL,
     post_id       BIGINT,
@@ -245,6 +268,7 @@ CREATE TABLE touchpoints (
     given         TEXT   NOT NULL,
     at_ms         BIGINT,
     link_id       BIGINT,
+    promo_code_id BIGINT,
     window_days   BIGINT,
     verdict       TEXT   NOT NULL,
     why           TEXT,

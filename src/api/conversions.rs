@@ -217,7 +217,7 @@ async fn outcome(api: &Api, conversion: &NewConversion) -> Result<Waited, Proble
     })
 }
 
-/// A conversion as the API shows it. Commission and codes join with the money measures.
+/// A conversion as the API shows it. Commission joins with the ledger.
 pub(super) fn shown(stored: &StoredConversion) -> Value {
     let facts = &stored.facts;
     let credits: Vec<_> = stored
@@ -228,7 +228,7 @@ pub(super) fn shown(stored: &StoredConversion) -> Value {
                 "influencer_id": credit.influencer_id,
                 "campaign_id": credit.campaign_id,
                 "link_id": credit.link_id,
-                "promo_code_id": null,
+                "promo_code_id": credit.promo_code_id,
                 "share_bps": credit.share_bps,
                 "commission": null,
             })

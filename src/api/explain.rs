@@ -35,13 +35,17 @@ fn sentence(state: &str, reason: Option<&str>) -> String {
     match (state, reason.and_then(Why::from_code)) {
         ("test", _) => "A test order: stored, never counted.".to_owned(),
         (_, Some(why)) => why.sentence().to_owned(),
-        _ => "The last eligible click before the order earned it.".to_owned(),
+        _ => "The last eligible click, the first eligible code, or both earned it.".to_owned(),
     }
 }
 
 fn shown(touch: &StoredTouchpoint) -> Value {
     let why = touch.why.as_deref().and_then(Why::from_code).map(Why::sentence);
-    let credited = (touch.verdict == "credited").then_some("The last eligible click before the order.");
+    let credited = match touch.kind.as_str() {
+        _ if touch.verdict != "credited" => None,
+        "promo_code" => Some("The first eligible promo code of the order."),
+        _ => Some("The last eligible click before the order."),
+    };
     json!({
         "kind": touch.kind,
         "id": touch.given,

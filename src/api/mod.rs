@@ -14,6 +14,7 @@ mod links;
 mod parameters;
 mod posts;
 mod problem;
+mod promo_codes;
 mod qr;
 mod reports;
 mod resource;
@@ -30,9 +31,8 @@ use url::Url;
 
 use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::domain::secret::Secrets;
+use crate::domain::email_hash::EmailKey;
 use crate::domain::target_url::TargetPolicy;
-use crate::domain::text::Email;
 use crate::intake::Intake;
 use crate::store::Store;
 use crate::stream::Progress;
@@ -65,35 +65,12 @@ pub struct Api {
     /// Characters of a minted slug.
     pub slug_length: usize,
     /// Hashes customers' addresses.
-    pub email_key: EmailKey,
+    pub email_key: Arc<EmailKey>,
 }
 
 impl std::fmt::Debug for Api {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Api")
-    }
-}
-
-/// The key under which customers' addresses are hashed on arrival.
-pub struct EmailKey([u8; 32]);
-
-impl EmailKey {
-    /// Derived from the oldest secret, so that a rotation does not make every customer new.
-    #[must_use]
-    pub fn new(secrets: &Secrets) -> Self {
-        let oldest = secrets.all().last().unwrap_or_else(|| secrets.signing());
-        Self(oldest.derive("linkledger 2026 customer email v1"))
-    }
-
-    /// Hash of an address: case and plus-tags folded, so that one person is one customer.
-    #[must_use]
-    pub fn hash(&self, email: &Email) -> String {
-        let folded = email.as_str().to_lowercase();
-        let folded = match folded.rsplit_once('@') {
-            Some((local, domain)) => format!("{}@{domain}", local.split('+').next().unwrap_or(local)),
-            None => folded,
-        };
-        blake3::keyed_hash(&self.0, folded.as_bytes()).to_hex().to_string()
     }
 }
 
@@ -130,6 +107,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
     campaigns::routes(config);
     posts::routes(config);
     links::routes(config);
+    promo_codes::routes(config);
     conversions::routes(config);
     reports::routes(config);
     config.default_service(web::to(unknown_address));

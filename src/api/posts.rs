@@ -8,14 +8,14 @@ use super::body::{Body, given};
 use super::caller::Caller;
 use super::parameters::Parameters;
 use super::problem::Problem;
-use super::resource::{self, Resource, id_in_path};
+use super::resource::{self, Resource, id_in_path, must_stand};
 use crate::domain::id::{CampaignId, InfluencerId, PostId, PostKind};
 use crate::domain::invalid::Invalid;
 use crate::domain::role::Need;
 use crate::domain::target_url::{TargetPolicy, TargetUrl};
 use crate::domain::text::{Label, Name, Platform};
 use crate::domain::time::Instant;
-use crate::store::{Campaign, Influencer, Post, Record};
+use crate::store::{Campaign, Influencer, Post, Record as _};
 
 impl Resource for Post {
     type Kind = PostKind;
@@ -62,23 +62,11 @@ fn post_url(raw: &str) -> Result<String, Invalid> {
     Ok(url.as_str().to_owned())
 }
 
-/// Refuses a reference to something that this brand does not have or has archived.
-async fn must_stand<R: Record>(api: &Api, scope: crate::store::Scope, number: i64, field: &str) -> Result<(), Problem> {
-    match api.store.get::<R>(scope, number).await {
-        Ok(record) if record.archived_at().is_none() => Ok(()),
-        Ok(_) => Err(Invalid::one(field, format!("this {} is archived", R::WHAT)).into()),
-        Err(crate::store::StoreError::NotFound { what }) => {
-            Err(Invalid::one(field, format!("there is no such {what} in this brand")).into())
-        }
-        Err(other) => Err(other.into()),
-    }
-}
-
 async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Manage)?;
     let new: New = body.read()?;
-    must_stand::<Campaign>(&api, Some(brand), new.campaign_id.number(), "campaign_id").await?;
-    must_stand::<Influencer>(&api, Some(brand), new.influencer_id.number(), "influencer_id").await?;
+    must_stand::<Campaign>(&api, brand, new.campaign_id.number(), "campaign_id").await?;
+    must_stand::<Influencer>(&api, brand, new.influencer_id.number(), "influencer_id").await?;
     let post = Post {
         id: PostId::random(),
         brand_id: brand,

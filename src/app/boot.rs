@@ -9,11 +9,12 @@ use super::files::DataDir;
 use super::listeners::{self, JournalPool};
 use super::{Addresses, DRAIN_FOR, Roles, Running, StartError, tasks};
 use crate::agents::Agents;
-use crate::api::{Api, EmailKey, NewKey, draw_key};
+use crate::api::{Api, NewKey, draw_key};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::click_id::ClickIdKeys;
+use crate::domain::email_hash::EmailKey;
 use crate::domain::role::Role;
 use crate::domain::text::Name;
 use crate::intake::Intake;
@@ -46,6 +47,7 @@ pub async fn start(config: &Config, roles: Roles, clock: Clock) -> Result<Runnin
         .set(i64::try_from(catalog.links_loaded()).unwrap_or(i64::MAX));
 
     let keys = Arc::new(ClickIdKeys::new(&secrets));
+    let email_key = Arc::new(EmailKey::new(&secrets));
     let salts = Arc::new(Salts::default());
     tasks::renew_salts(&store, &salts, &clock).await;
     let progress = Progress::default();
@@ -93,7 +95,7 @@ pub async fn start(config: &Config, roles: Roles, clock: Clock) -> Result<Runnin
             public_url: public_url.clone(),
             api_public_url: api_public_url.clone(),
             slug_length: config.slug_length,
-            email_key: EmailKey::new(&secrets),
+            email_key: Arc::clone(&email_key),
         };
         let server = listener.serve(api)?;
         api_address = Some(server.address);
@@ -108,6 +110,7 @@ pub async fn start(config: &Config, roles: Roles, clock: Clock) -> Result<Runnin
             feed: LocalFeed::new(&data_dir.journals(), cursors, Arc::clone(&journals.stats)),
             agents: Agents::default(),
             keys,
+            email_key,
             progress: progress.clone(),
             clock: clock.clone(),
             metrics: metrics.clone(),

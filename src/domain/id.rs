@@ -178,6 +178,8 @@ id_kinds! {
     CampaignId = CampaignKind("cmp");
     /// A post.
     PostId = PostKind("pst");
+    /// A promo code.
+    PromoCodeId = PromoCodeKind("prm");
     /// A link. 48 bits, so that a click id can carry it.
     LinkId = LinkKind("lnk", 48);
 }

@@ -6,7 +6,7 @@ use jiff::{Span, ToSpan as _};
 
 use super::bucket::{Bucket, day_start};
 use super::measures::Measures;
-use crate::domain::id::{CampaignId, InfluencerId, LinkId, PostId};
+use crate::domain::id::{CampaignId, InfluencerId, LinkId, PostId, PromoCodeId};
 use crate::domain::text::{Platform, TimeZoneName};
 use crate::domain::time::Instant;
 use crate::store::figures::{Entity, EntityKey};
@@ -45,12 +45,13 @@ pub enum Dimension {
     Time(Bucket),
 }
 
-const DIMENSIONS: [(&str, Dimension); 14] = [
+const DIMENSIONS: [(&str, Dimension); 15] = [
     ("campaign", Dimension::Entity(Entity::Campaign)),
     ("influencer", Dimension::Entity(Entity::Influencer)),
     ("link", Dimension::Entity(Entity::Link)),
     ("post", Dimension::Entity(Entity::Post)),
     ("platform", Dimension::Entity(Entity::Platform)),
+    ("promo_code", Dimension::Entity(Entity::PromoCode)),
     ("country", Dimension::Entity(Entity::Country)),
     ("device", Dimension::Entity(Entity::Device)),
     ("os", Dimension::Entity(Entity::Os)),
@@ -297,6 +298,7 @@ fn filter(name: &str, value: &str) -> Result<(Entity, EntityKey), QuestionError>
         Entity::Influencer => number(name, value, InfluencerId::number)?,
         Entity::Link => number(name, value, LinkId::number)?,
         Entity::Post => number(name, value, PostId::number)?,
+        Entity::PromoCode => number(name, value, PromoCodeId::number)?,
         Entity::Platform => match Platform::parse(value) {
             Ok(platform) => EntityKey::Text(platform.as_str().to_owned()),
             Err(error) => return wrong(name, error.to_string()),

@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 use super::bucket::Bucket;
 use super::measures::{Measures, OtherCurrency, Value};
 use super::question::{Dimension, ReportQuestion};
-use crate::domain::id::{CampaignId, Id, IdKind, InfluencerId, LinkId, PostId};
+use crate::domain::id::{CampaignId, Id, IdKind, InfluencerId, LinkId, PostId, PromoCodeId};
 use crate::domain::time::Instant;
 use crate::store::figures::{Entity, EntityKey, Question};
 use crate::store::{Brand, Store, StoreError};
@@ -274,6 +274,7 @@ fn id_text(entity: Entity, number: i64) -> Option<String> {
         Entity::Influencer => text(InfluencerId::from_number(number)),
         Entity::Link => text(LinkId::from_number(number)),
         Entity::Post => text(PostId::from_number(number)),
+        Entity::PromoCode => text(PromoCodeId::from_number(number)),
         _ => None,
     }
 }

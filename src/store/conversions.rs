@@ -9,7 +9,7 @@ use super::columns;
 use super::{Store, StoreError};
 use crate::domain::campaign::AttributionRule;
 use crate::domain::conversion::{ConversionId, NewConversion};
-use crate::domain::id::{BrandId, CampaignId, InfluencerId, LinkId};
+use crate::domain::id::{BrandId, CampaignId, InfluencerId, LinkId, PromoCodeId};
 use crate::domain::link::LinkOwner;
 use crate::domain::time::Instant;
 
@@ -35,6 +35,8 @@ pub struct StoredConversion {
 pub struct StoredCredit {
     /// The link that earned it.
     pub link_id: Option<LinkId>,
+    /// The code that did.
+    pub promo_code_id: Option<PromoCodeId>,
     /// Its campaign.
     pub campaign_id: CampaignId,
     /// Its influencer.
@@ -167,6 +169,7 @@ impl Store {
             for row in &rows {
                 conversion.credits.push(StoredCredit {
                     link_id: columns::maybe_id(row, "link_id")?,
+                    promo_code_id: columns::maybe_id(row, "promo_code_id")?,
                     campaign_id: columns::id(row, "campaign_id")?,
                     influencer_id: columns::id(row, "influencer_id")?,
                     share_bps: columns::int(row, "share_bps")?,

@@ -20,6 +20,7 @@ mod journals;
 mod keys;
 mod links;
 mod posts;
+mod promo_codes;
 mod records;
 mod salts;
 mod schema;
@@ -44,6 +45,7 @@ pub use journals::JournalRow;
 pub use keys::ApiKey;
 pub use links::{Link, LinkDraft, LinkEdit, PostChoice, SlugPolicy};
 pub use posts::Post;
+pub use promo_codes::PromoCode;
 pub use records::{Listed, Page, Record, Scope};
 pub use verify::{Mismatch, Verified};
 

@@ -82,17 +82,18 @@ const CHECKS: &[Check] = &[
             GROUP BY link_id, quarter_ms HAVING SUM(rolled) <> SUM(raw) OR SUM(rolled_human) <> SUM(raw_human)",
     },
     Check {
-        name: "an attributed conversion's shares are whole, others have none",
+        name: "an attributed or held conversion's shares are whole, others have none",
         sql: "SELECT conversions.id || ' is ' || conversions.state || ' with ' || COALESCE(SUM(credits.share_bps), 0)
                 || ' of 10000' AS d
             FROM conversions LEFT JOIN credits ON credits.conversion_id = conversions.id
             GROUP BY conversions.id, conversions.state
-            HAVING COALESCE(SUM(credits.share_bps), 0) <> CASE WHEN conversions.state = 'attributed' THEN 10000 ELSE 0 END",
+            HAVING COALESCE(SUM(credits.share_bps), 0)
+                <> CASE WHEN conversions.state IN ('attributed', 'held') THEN 10000 ELSE 0 END",
     },
     Check {
         name: "an uncredited conversion has its reason",
         sql: "SELECT id || ' is ' || state || ' without a reason' AS d
-            FROM conversions WHERE state = 'unattributed' AND reason IS NULL",
+            FROM conversions WHERE state IN ('unattributed', 'held') AND reason IS NULL",
     },
     Check {
         name: "every credit belongs to a conversion",

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::decode::{Undecided, honest};
-use crate::domain::attribution::{GivenClick, attribute};
+use crate::domain::attribution::{Attribution, GivenClick, GivenCode, Why, attribute};
 use crate::domain::click_id::ClickIdKeys;
+use crate::domain::conversion::NewConversion;
+use crate::domain::email_hash::EmailKey;
 use crate::domain::time::Instant;
 use crate::store::commit::Decided;
 use crate::store::{Store, StoreError};
@@ -12,6 +14,7 @@ use crate::store::{Store, StoreError};
 pub(super) async fn decide(
     store: &Store,
     keys: &ClickIdKeys,
+    emails: &EmailKey,
     conversions: Vec<Undecided>,
     now: Instant,
 ) -> Result<Vec<Decided>, StoreError> {
@@ -34,7 +37,21 @@ pub(super) async fn decide(
     let links: Vec<_> = links.into_iter().collect();
     let owners = store.link_owners(&links).await?;
 
-    let decided = conversions.into_iter().zip(read).map(|(undecided, read)| {
+    let codes: BTreeSet<_> = conversions
+        .iter()
+        .flat_map(|undecided| {
+            undecided
+                .conversion
+                .promo_codes
+                .iter()
+                .map(|code| (undecided.conversion.brand, code))
+        })
+        .collect();
+    let codes: Vec<_> = codes.into_iter().map(|(brand, code)| (brand, code.clone())).collect();
+    let code_owners = store.code_owners(&codes).await?;
+
+    let mut decided = Vec::with_capacity(conversions.len());
+    for (undecided, read) in conversions.into_iter().zip(read) {
         let Undecided { part, seq, conversion } = undecided;
         // A shop's own date is history and is kept; only a date that our node's clock made up for it
         // can be wrong in the way that clicks are.
@@ -49,14 +66,44 @@ pub(super) async fn decide(
                 owner: read.ok().and_then(|click| owners.get(&click.link).copied()),
             })
             .collect();
-        let attribution = attribute(conversion.brand, occurred_at, &clicks, &conversion.promo_codes);
-        Decided {
+        let codes: Vec<_> = conversion
+            .promo_codes
+            .iter()
+            .map(|text| GivenCode {
+                text: text.clone(),
+                owner: code_owners.get(&(conversion.brand, text.clone())).copied(),
+            })
+            .collect();
+        let mut attribution = attribute(conversion.brand, occurred_at, &clicks, &codes);
+        if is_self_referral(store, emails, &conversion, &attribution).await? {
+            attribution.held = Some(Why::SelfReferral);
+        }
+        decided.push(Decided {
             part,
             seq,
             conversion,
             occurred_at,
             attribution,
+        });
+    }
+    Ok(decided)
+}
+
+/// Whether the buyer's address is that of the influencer who would earn by it.
+async fn is_self_referral(
+    store: &Store,
+    emails: &EmailKey,
+    conversion: &NewConversion,
+    attribution: &Attribution,
+) -> Result<bool, StoreError> {
+    let Some(buyer) = &conversion.customer_email_hash else {
+        return Ok(false);
+    };
+    for credit in &attribution.credits {
+        let email = store.influencer_email(credit.owner.influencer).await?;
+        if email.is_some_and(|email| emails.hash(&email) == *buyer) {
+            return Ok(true);
         }
-    });
-    Ok(decided.collect())
+    }
+    Ok(false)
 }

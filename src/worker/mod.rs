@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::agents::{AGENT_DATA_VERSION, Agents};
 use crate::clock::Clock;
 use crate::domain::click_id::ClickIdKeys;
+use crate::domain::email_hash::EmailKey;
 use crate::domain::time::Instant;
 use crate::journal::JournalId;
 use crate::metrics::Metrics;
@@ -37,6 +38,8 @@ pub struct Worker {
     pub agents: Agents,
     /// Reads click ids.
     pub keys: Arc<ClickIdKeys>,
+    /// Hashes influencers' addresses, to know them among the buyers.
+    pub email_key: Arc<EmailKey>,
     /// Who waits.
     pub progress: Progress,
     /// What time it is.
@@ -129,7 +132,8 @@ impl Worker {
             self.feed.hold(journal);
         }
         let mut batch = decoded.batch;
-        batch.conversions = attribute::decide(&self.store, &self.keys, decoded.conversions, now).await?;
+        batch.conversions =
+            attribute::decide(&self.store, &self.keys, &self.email_key, decoded.conversions, now).await?;
         Ok(batch)
     }
 }
@@ -167,7 +171,7 @@ impl Seen {
             } else {
                 event
             };
-            let outcome = decided.attribution.reason.map_or("attributed", |why| why.code());
+            let outcome = decided.reason().map_or("attributed", |why| why.code());
             let source = if decided.conversion.source == "api" {
                 "api"
             } else {

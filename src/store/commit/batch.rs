@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::domain::agent::Agent;
-use crate::domain::attribution::Attribution;
+use crate::domain::attribution::{Attribution, Why};
 use crate::domain::conversion::{ConversionId, NewConversion};
 use crate::domain::time::Instant;
 
@@ -106,11 +106,19 @@ pub struct Decided {
 }
 
 impl Decided {
+    /// Why it does not count, or not yet.
+    #[must_use]
+    pub fn reason(&self) -> Option<Why> {
+        self.attribution.held.or(self.attribution.reason)
+    }
+
     /// The state it is stored with.
     #[must_use]
     pub fn state(&self) -> &'static str {
         if self.conversion.test {
             "test"
+        } else if self.attribution.held.is_some() {
+            "held"
         } else if self.attribution.credits.is_empty() {
             "unattributed"
         } else {

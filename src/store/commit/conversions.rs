@@ -72,7 +72,7 @@ async fn insert(conn: &mut SqliteConnection, decided: &Decided, journal_num: i64
         .bind(conversion.event.to_string())
         .bind(conversion.external_id.as_str())
         .bind(decided.state())
-        .bind(decided.attribution.reason.map(|why| why.code()))
+        .bind(decided.reason().map(|why| why.code()))
         .bind(amount.map(|money| money.amount))
         .bind(conversion.gross_amount.as_ref().map(|money| money.amount))
         .bind(amount.map(|money| money.currency.to_string()))
@@ -92,15 +92,16 @@ fn place_number(place: usize) -> i64 {
 }
 
 async fn insert_credit(conn: &mut SqliteConnection, id: &str, place: usize, credit: &Credit) -> Result<(), StoreError> {
-    let sql = "INSERT INTO credits (conversion_id, place, link_id, campaign_id, influencer_id, post_id, share_bps,
-            click_at_ms, click_tag, click_seq)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    let sql = "INSERT INTO credits (conversion_id, place, link_id, promo_code_id, campaign_id, influencer_id, post_id,
+            share_bps, click_at_ms, click_tag, click_seq)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     let click = credit.click.as_ref();
     let seq = click.and_then(|click| i64::try_from(click.seq).ok());
     sqlx::query(sql)
         .bind(id)
         .bind(place_number(place))
-        .bind(credit.owner.link.number())
+        .bind(credit.owner.link.map(|link| link.number()))
+        .bind(credit.owner.promo_code.map(|code| code.number()))
         .bind(credit.owner.campaign.number())
         .bind(credit.owner.influencer.number())
         .bind(credit.owner.post.map(|post| post.number()))
@@ -119,16 +120,18 @@ async fn insert_touchpoint(
     place: usize,
     touch: &Touchpoint,
 ) -> Result<(), StoreError> {
-    let sql = "INSERT INTO touchpoints (conversion_id, place, kind, given, at_ms, link_id, window_days, verdict, why)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    let sql = "INSERT INTO touchpoints (conversion_id, place, kind, given, at_ms, link_id, promo_code_id, window_days,
+            verdict, why)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     sqlx::query(sql)
         .bind(id)
         .bind(place_number(place))
         .bind(touch.kind.name())
         .bind(&touch.given)
         .bind(touch.at.map(Instant::ms))
-        .bind(touch.owner.map(|owner| owner.link.number()))
-        .bind(touch.owner.map(|owner| i64::from(owner.window_days)))
+        .bind(touch.owner.and_then(|owner| owner.link).map(|link| link.number()))
+        .bind(touch.owner.and_then(|owner| owner.promo_code).map(|code| code.number()))
+        .bind(touch.window_days.map(i64::from))
         .bind(touch.verdict.name())
         .bind(touch.why.map(|why| why.code()))
         .execute(conn)

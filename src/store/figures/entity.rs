@@ -13,6 +13,8 @@ pub enum Entity {
     Post,
     /// Platforms; links without one stand under nothing.
     Platform,
+    /// Promo codes; clicks have none.
+    PromoCode,
     /// Countries, as two letters.
     Country,
     /// Kinds of device.
@@ -36,7 +38,10 @@ pub(super) enum Source {
 impl Entity {
     /// Whether it is named by an id; otherwise by its own text.
     pub(super) const fn is_thing(self) -> bool {
-        matches!(self, Self::Campaign | Self::Influencer | Self::Link | Self::Post)
+        matches!(
+            self,
+            Self::Campaign | Self::Influencer | Self::Link | Self::Post | Self::PromoCode
+        )
     }
 
     /// Whether it is a property of a click, not of its link.
@@ -59,6 +64,8 @@ impl Entity {
             (Self::Post, Source::Credits) => "credits.post_id",
             (Self::Post, _) => "links.post_id",
             (Self::Platform, _) => "links.platform",
+            (Self::PromoCode, Source::Credits) => "credits.promo_code_id",
+            (Self::PromoCode, _) => "NULL",
             (Self::Country, Source::Rollups) => "NULLIF(facets.country, '')",
             (Self::Country, _) => "NULLIF(clicks.country, '')",
             (Self::Device, Source::Rollups) => "facets.device",
@@ -78,6 +85,7 @@ impl Entity {
             Self::Campaign => ("campaigns", "name"),
             Self::Influencer => ("influencers", "handle"),
             Self::Link => ("links", "slug"),
+            Self::PromoCode => ("promo_codes", "code"),
             _ => ("posts", "label"),
         }
     }

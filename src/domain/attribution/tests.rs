@@ -1,5 +1,6 @@
 use super::*;
-use crate::domain::id::{CampaignId, InfluencerId, LinkId};
+use crate::domain::link::{LinkState, Season};
+use crate::domain::time::DAY_MS;
 use proptest::prelude::*;
 
 const NOON: i64 = 1_790_000_000_000;
@@ -41,6 +42,129 @@ fn reason_of(click: GivenClick) -> Option<Why> {
     decide(&[click]).reason
 }
 
+fn coupon(text: &str) -> GivenCode {
+    GivenCode {
+        text: CodeText::parse(text).expect("valid"),
+        owner: None,
+    }
+}
+
+fn code(text: &str, influencer: i64) -> GivenCode {
+    let owner = CodeOwner {
+        code: PromoCodeId::from_number(influencer).expect("in range"),
+        brand: brand(),
+        campaign: CampaignId::from_number(1).expect("in range"),
+        influencer: InfluencerId::from_number(influencer).expect("in range"),
+        post: None,
+        status: CodeStatus::Active,
+        expires_at: None,
+        season: Season::default(),
+        conflict: Conflict::CodeWins,
+    };
+    GivenCode {
+        owner: Some(owner),
+        ..coupon(text)
+    }
+}
+
+fn with(code: GivenCode, change: impl FnOnce(&mut CodeOwner)) -> GivenCode {
+    let mut code = code;
+    if let Some(owner) = &mut code.owner {
+        change(owner);
+    }
+    code
+}
+
+fn with_codes(clicks: &[GivenClick], codes: &[GivenCode]) -> Attribution {
+    attribute(brand(), Instant::from_ms(NOON), clicks, codes)
+}
+
+fn influencer_of(outcome: &Attribution) -> Option<i64> {
+    outcome.credits.first().map(|credit| credit.owner.influencer.number())
+}
+
+#[test]
+fn a_code_alone_earns_and_of_several_the_first_one_does() {
+    let outcome = with_codes(&[], &[coupon("WELCOME5"), code("MIA10", 7), code("TOM10", 8)]);
+    assert_eq!(influencer_of(&outcome), Some(7));
+    assert_eq!(outcome.credits[0].owner.link, None);
+    assert_eq!(outcome.touchpoints[2].why, Some(Why::EarlierCodeWon));
+    let twice = with_codes(&[], &[code("MIA10", 7), code("mia10", 7)]);
+    assert_eq!(twice.touchpoints[1].why, Some(Why::Repeated));
+}
+
+#[test]
+fn a_code_against_another_s_click_is_decided_by_the_campaign() {
+    let clicks = [click(1, NOON - 1000)];
+    let outcome = with_codes(&clicks, &[code("MIA10", 7)]);
+    assert_eq!(influencer_of(&outcome), Some(7));
+    assert_eq!(outcome.touchpoints[0].verdict, Verdict::Eligible);
+    assert_eq!(outcome.touchpoints[0].why, Some(Why::CodeWon));
+    assert_eq!(outcome.credits[0].click, None);
+    let outcome = with_codes(
+        &clicks,
+        &[with(code("MIA10", 7), |own| own.conflict = Conflict::LinkWins)],
+    );
+    assert_eq!(influencer_of(&outcome), Some(1));
+    assert_eq!(outcome.touchpoints[1].why, Some(Why::LinkWon));
+}
+
+#[test]
+fn click_and_code_of_one_influencer_are_one_credit_that_carries_both() {
+    for conflict in [Conflict::CodeWins, Conflict::LinkWins] {
+        let outcome = with_codes(
+            &[click(7, NOON - 1000)],
+            &[with(code("MIA10", 7), |own| own.conflict = conflict)],
+        );
+        assert_eq!(outcome.credits.len(), 1);
+        let owner = outcome.credits[0].owner;
+        assert!(owner.link.is_some() && owner.promo_code.is_some(), "{conflict:?}");
+        assert!(outcome.credits[0].click.is_some());
+        assert!(
+            outcome
+                .touchpoints
+                .iter()
+                .all(|touch| touch.verdict == Verdict::Credited)
+        );
+    }
+}
+
+#[test]
+fn a_code_that_cannot_earn_says_why() {
+    let refused = |change: fn(&mut CodeOwner)| with_codes(&[], &[with(code("MIA10", 7), change)]).reason;
+    assert_eq!(refused(|own| own.status = CodeStatus::Retired), Some(Why::CodeRetired));
+    assert_eq!(
+        refused(|own| own.expires_at = Some(Instant::from_ms(NOON))),
+        Some(Why::CodeExpired)
+    );
+    assert_eq!(refused(|own| own.expires_at = Some(Instant::from_ms(NOON + 1))), None);
+    assert_eq!(
+        refused(|own| own.season.ends_at = Some(Instant::from_ms(NOON))),
+        Some(Why::CampaignOver)
+    );
+    assert_eq!(
+        refused(|own| own.season.starts_at = Some(Instant::from_ms(NOON + 1))),
+        Some(Why::CampaignNotStarted)
+    );
+    // A retired code next to a live click does not matter.
+    let outcome = with_codes(
+        &[click(1, NOON)],
+        &[with(code("MIA10", 7), |own| own.status = CodeStatus::Retired)],
+    );
+    assert_eq!(influencer_of(&outcome), Some(1));
+}
+
+#[test]
+fn a_sale_by_a_code_under_review_is_held() {
+    let review = with(code("MIA10", 7), |own| own.status = CodeStatus::Review);
+    assert_eq!(
+        with_codes(&[], std::slice::from_ref(&review)).held,
+        Some(Why::CodeInReview)
+    );
+    let beaten = with(review, |own| own.conflict = Conflict::LinkWins);
+    assert_eq!(with_codes(&[click(1, NOON)], &[beaten]).held, None);
+}
+
 #[test]
 fn the_last_eligible_click_earns_the_whole_sale() {
     let outcome = decide(&[
@@ -49,7 +173,11 @@ fn the_last_eligible_click_earns_the_whole_sale() {
         click(3, NOON - 2 * DAY_MS),
     ]);
     assert_eq!(outcome.credits.len(), 1);
-    assert_eq!(outcome.credits[0].owner, owner(2, 30));
+    assert_eq!(outcome.credits[0].owner.link, Some(owner(2, 30).link));
+    assert_eq!(
+        outcome.credits[0].click.map(|click| click.link),
+        Some(owner(2, 30).link)
+    );
     assert_eq!(outcome.credits[0].share_bps, WHOLE_SHARE_BPS);
     assert_eq!(outcome.touchpoints[0].why, Some(Why::LaterTouchWon));
     assert_eq!(outcome.touchpoints[1].verdict, Verdict::Credited);
@@ -112,9 +240,7 @@ fn broken_and_foreign_ids_say_so_and_tell_nothing_else() {
 #[test]
 fn no_touchpoint_a_coupon_and_a_repeat_each_have_their_reason() {
     assert_eq!(decide(&[]).reason, Some(Why::NoTouchpoint));
-    let coupon = [CodeText::parse("WELCOME5").expect("valid")];
-    let outcome = attribute(brand(), Instant::from_ms(NOON), &[], &coupon);
-    assert_eq!(outcome.reason, Some(Why::OrdinaryCoupon));
+    assert_eq!(with_codes(&[], &[coupon("WELCOME5")]).reason, Some(Why::OrdinaryCoupon));
     let outcome = decide(&[click(1, NOON), click(1, NOON)]);
     assert_eq!(outcome.credits.len(), 1);
     assert_eq!(outcome.touchpoints[1].why, Some(Why::Repeated));

@@ -1,0 +1,149 @@
+//! `/v1/promo-codes`.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+
+use super::Api;
+use super::body::{Body, given};
+use super::caller::Caller;
+use super::parameters::Parameters;
+use super::problem::Problem;
+use super::resource::{self, Resource, id_in_path, must_stand};
+use crate::domain::id::{BrandId, CampaignId, InfluencerId, PostId, PromoCodeId, PromoCodeKind};
+use crate::domain::invalid::Invalid;
+use crate::domain::promo_code::{CodeStatus, Discount, mint};
+use crate::domain::role::Need;
+use crate::domain::text::CodeText;
+use crate::domain::time::Instant;
+use crate::store::{Campaign, Influencer, Post, PromoCode, Record as _, StoreError};
+
+/// Codes that are tried when none was chosen: a handle's fiftieth code deserves a name of its own.
+const MINT_ATTEMPTS: u32 = 50;
+
+impl Resource for PromoCode {
+    type Kind = PromoCodeKind;
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct New {
+    campaign_id: CampaignId,
+    influencer_id: InfluencerId,
+    code: Option<CodeText>,
+    post_id: Option<PostId>,
+    discount: Option<Discount>,
+    expires_at: Option<Instant>,
+    status: Option<CodeStatus>,
+    replacement_code: Option<CodeText>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Edit {
+    #[serde(default, deserialize_with = "given")]
+    discount: Option<Option<Discount>>,
+    #[serde(default, deserialize_with = "given")]
+    expires_at: Option<Option<Instant>>,
+    #[serde(default, deserialize_with = "given")]
+    status: Option<CodeStatus>,
+    #[serde(default, deserialize_with = "given")]
+    replacement_code: Option<Option<CodeText>>,
+}
+
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    let one = super::at("/v1/promo-codes/{id}")
+        .get(resource::get::<PromoCode>)
+        .patch(update)
+        .delete(resource::archive::<PromoCode>);
+    config
+        .service(super::at("/v1/promo-codes").post(create).get(list))
+        .service(one);
+}
+
+async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpResponse, Problem> {
+    let brand = caller.brand(Need::Manage)?;
+    let new: New = body.read()?;
+    must_stand::<Campaign>(&api, brand, new.campaign_id.number(), "campaign_id").await?;
+    let influencer: Influencer = must_stand(&api, brand, new.influencer_id.number(), "influencer_id").await?;
+    if let Some(post) = new.post_id {
+        let post: Post = must_stand(&api, brand, post.number(), "post_id").await?;
+        if post.campaign_id != new.campaign_id || post.influencer_id != new.influencer_id {
+            return Err(Invalid::one("post_id", "belongs to another campaign or influencer").into());
+        }
+    }
+    let chosen = new.code.clone();
+    let mut attempt = 0;
+    loop {
+        let code = chosen
+            .clone()
+            .unwrap_or_else(|| mint(&influencer.handle, new.discount.as_ref(), attempt));
+        let made = api.store.create(new.promo_code(brand, code, api.clock.now())).await;
+        match made {
+            // Somebody else's code: a chosen one is refused, a minted one gets the next number.
+            Err(StoreError::Invalid(_)) if chosen.is_none() && attempt < MINT_ATTEMPTS => attempt += 1,
+            made => return resource::created(&api, brand, &made?).await,
+        }
+    }
+}
+
+impl New {
+    fn promo_code(&self, brand: BrandId, code: CodeText, now: Instant) -> PromoCode {
+        PromoCode {
+            id: PromoCodeId::random(),
+            brand_id: brand,
+            campaign_id: self.campaign_id,
+            influencer_id: self.influencer_id,
+            post_id: self.post_id,
+            code,
+            discount: self.discount,
+            expires_at: self.expires_at,
+            status: self.status.unwrap_or(CodeStatus::Active),
+            replacement_code: self.replacement_code.clone(),
+            created_at: now,
+            archived_at: None,
+        }
+    }
+}
+
+async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let brand = caller.brand(Need::Read)?;
+    let mut parameters = Parameters::of(&request);
+    let mut filters = Vec::new();
+    if let Some(id) = parameters.take::<CampaignId>("campaign_id")? {
+        filters.push(("campaign_id", id.number()));
+    }
+    if let Some(id) = parameters.take::<InfluencerId>("influencer_id")? {
+        filters.push(("influencer_id", id.number()));
+    }
+    resource::list::<PromoCode>(&api, Some(brand), brand, parameters, &filters).await
+}
+
+async fn update(
+    api: web::Data<Api>,
+    caller: Caller,
+    path: web::Path<String>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let brand = caller.brand(Need::Manage)?;
+    Parameters::of(&request).done()?;
+    let id = id_in_path::<PromoCodeKind>(&path, PromoCode::WHAT)?;
+    let edit: Edit = body.read()?;
+    let apply = move |code: &mut PromoCode| -> Result<(), Invalid> {
+        if let Some(discount) = edit.discount {
+            code.discount = discount;
+        }
+        if let Some(expires_at) = edit.expires_at {
+            code.expires_at = expires_at;
+        }
+        if let Some(status) = edit.status {
+            code.status = status;
+        }
+        if let Some(replacement_code) = edit.replacement_code {
+            code.replacement_code = replacement_code;
+        }
+        Ok(())
+    };
+    let code: PromoCode = api.store.update(Some(brand), id.number(), apply).await?;
+    resource::shown(&api, brand, &code).await
+}
