@@ -6,14 +6,16 @@ mod harness;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use harness::api::{Api, Stage, id, sale, slug};
 use harness::books::{Books, ClickIds};
 use harness::http::{Answer, Connection, Cut, ask, once, visit};
-use harness::process::{Addresses, Process, verify};
-use harness::{directory, random_below, wait_until};
+use harness::process::{Addresses, Process, command, verify};
+use harness::{KEY, directory, random_below, wait_until};
 use serde_json::json;
 
 const ROUNDS: u64 = 4;
@@ -41,6 +43,10 @@ struct Log {
     ending: AtomicBool,
     /// Exchanges that failed although they began before, or in the middle of their answer.
     broken: AtomicUsize,
+}
+
+fn rounds() -> u64 {
+    std::env::var("LINKLEDGER_CRASH_ROUNDS").map_or(ROUNDS, |text| text.parse().expect("a number"))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -253,13 +259,12 @@ fn compare(dir: &Path, log: &Log) {
 
 #[test]
 fn whatever_was_answered_before_a_kill_is_in_the_books_exactly_once() {
-    let rounds = std::env::var("LINKLEDGER_CRASH_ROUNDS").map_or(ROUNDS, |text| text.parse().expect("a number"));
     let home = directory();
     let dir = home.path().join("data");
     let log = Log::default();
     let mut process = Process::start(&dir);
     let stage = first_links(&process.api(), &log);
-    for round in 0..rounds {
+    for round in 0..rounds() {
         log.under_load(process, &stage, round, Process::kill);
         verify(&dir);
         process = Process::start(&dir);
@@ -290,4 +295,32 @@ fn sigterm_finishes_every_request_that_it_took_and_counts_exactly_those() {
     log.clicks_in_flight.store(0, Ordering::SeqCst);
     log.conversions_in_flight.store(0, Ordering::SeqCst);
     compare(&dir, &log);
+}
+
+#[test]
+fn a_kill_during_the_first_starts_leaves_nothing_that_keeps_the_next_from_starting() {
+    let home = directory();
+    for _ in 0..2 * rounds() {
+        let dir = home.path().join(format!("data-{}", random_below(u64::MAX)));
+        for _ in 0..3 {
+            let mut child = command(&dir)
+                .env("LINKLEDGER_OPERATOR_KEY", KEY)
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("the binary starts");
+            // The moment of the fault: anywhere between the first instruction and serving.
+            std::thread::sleep(Duration::from_micros(random_below(60_000)));
+            child.kill().expect("a child to kill");
+            child.wait().expect("a dead child");
+        }
+        let process = Process::start(&dir);
+        let api = process.api();
+        let slug = slug(&api.link(&api.stage(), &json!({})));
+        let click_id = ask(process.redirect(), &visit(&slug)).click_id();
+        let stored = api.convert(&sale("o", Some(&click_id), 100)).expect(200);
+        assert_eq!(stored["state"], "attributed");
+        process.terminate();
+        verify(&dir);
+    }
 }

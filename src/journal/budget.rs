@@ -52,7 +52,7 @@ impl Budget {
         self.max_bytes
     }
 
-    /// Bytes in segments now. May exceed the limit when the limit was lowered between two starts.
+    /// Bytes in segments now. May exceed the limit when that was lowered between two starts, and by headers of new journals.
     pub fn used_bytes(&self) -> u64 {
         self.used_bytes.load(Ordering::Relaxed)
     }
@@ -66,6 +66,12 @@ impl Budget {
         }
         self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
         false
+    }
+
+    /// Takes `bytes` even beyond the limit. For the header of a new journal: a start at the limit must still be able to
+    /// make its journals, or nothing would run that confirms and deletes the old ones.
+    pub(super) fn take(&self, bytes: u64) {
+        self.used_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// The same as an error of the kind a full disk gives, so that both take one path.
@@ -94,6 +100,9 @@ mod tests {
         assert!(!budget.reserve(41));
         assert_eq!(budget.used_bytes(), 60);
         assert!(budget.reserve(40));
+        budget.take(64);
+        assert!(!budget.reserve(1));
+        assert_eq!(budget.used_bytes(), 164);
         budget.release(1000);
         assert_eq!(budget.used_bytes(), 0);
     }

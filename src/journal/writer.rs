@@ -69,7 +69,8 @@ impl Writer {
     /// Makes a new, empty journal under `root` (made too if need be), locked and on disk.
     ///
     /// # Errors
-    /// [`JournalError::Full`] when there is no room; nothing is left behind. Anything else is a broken environment.
+    /// [`JournalError::Full`] when the disk has no room; nothing is left behind. A used-up budget is no obstacle: the
+    /// header is counted, and appends wait for room. Anything else is a broken environment.
     pub fn create(
         root: &Path,
         purpose: Purpose,
@@ -87,9 +88,7 @@ impl Writer {
         };
         let building = unpublished_dir(root, header.id);
         let dir = root.join(header.id.to_string());
-        budget
-            .reserve_or_full(HEADER_BYTES)
-            .map_err(JournalError::io("make", &dir))?;
+        budget.take(HEADER_BYTES);
         let made = publish(root, &building, &dir, &header).inspect_err(|_| {
             // What cannot be removed now is found by `discover` and removed by `retire`.
             let _unremoved = fs::remove_dir_all(&building);

@@ -107,8 +107,17 @@ fn a_failed_append_leaves_nothing_and_takes_no_sequence() -> Outcome {
     assert_eq!(add(&mut writer, b"")?, 2);
     assert_eq!(budget.used_bytes(), HEADER_BYTES + 100);
     assert_eq!(stats.appended.load(Ordering::Relaxed), 2);
-    let more = Writer::create(root.path(), Purpose::Api, WriterOptions::default(), budget, stats);
-    assert!(matches!(more, Err(JournalError::Full)));
+    // A used-up budget keeps no journal from being made, only from being written to.
+    let mut more = Writer::create(
+        root.path(),
+        Purpose::Api,
+        WriterOptions::default(),
+        Arc::clone(&budget),
+        stats,
+    )?;
+    assert!(matches!(add(&mut more, b""), Err(AppendError::Full)));
+    assert_eq!(budget.used_bytes(), HEADER_BYTES + 100 + HEADER_BYTES);
+    assert_eq!(budget.used_bytes(), Budget::scan(root.path(), 0)?.used_bytes());
     Ok(())
 }
 

@@ -76,6 +76,14 @@ impl Books {
         });
     }
 
+    /// Keeps everybody else from writing, as a backup or a stuck administrator would.
+    pub(crate) fn lock(self) -> Locked {
+        let mut conn = self.connect(false);
+        let begun = sqlx::query("BEGIN IMMEDIATE").execute(&mut conn);
+        self.runtime.block_on(begun).expect("the write lock");
+        Locked { conn, books: self }
+    }
+
     pub(crate) fn clicks(&self) -> usize {
         usize::try_from(self.number("SELECT COUNT(*) FROM clicks")).expect("a count")
     }
@@ -109,6 +117,21 @@ impl Books {
             let told = |m: &linkledger::store::Mismatch| format!("{}: {}", m.check, m.detail);
             verified.mismatches.iter().map(told).collect()
         })
+    }
+}
+
+/// A store that nobody can write to.
+pub(crate) struct Locked {
+    conn: SqliteConnection,
+    books: Books,
+}
+
+impl Locked {
+    pub(crate) fn release(self) {
+        self.books
+            .runtime
+            .block_on(self.conn.close())
+            .expect("the lock is given back");
     }
 }
 

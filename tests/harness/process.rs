@@ -29,6 +29,17 @@ pub(crate) fn run(data_dir: &Path, arguments: &[&str]) -> Output {
     command(data_dir).args(arguments).output().expect("the binary runs")
 }
 
+/// What a command that must fail, and must not panic, says on standard error.
+#[track_caller]
+pub(crate) fn complaint(output: &Output) -> String {
+    assert!(!output.status.success(), "{output:?}");
+    assert!(
+        !String::from_utf8_lossy(&output.stderr).contains("panicked"),
+        "{output:?}"
+    );
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
 /// `linkledger verify` must find nothing.
 #[track_caller]
 pub(crate) fn verify(data_dir: &Path) {
