@@ -1,15 +1,14 @@
 //! The change feed: what redirect and API nodes must know, in the order in which it was committed.
 
-use sqlx::Row as _;
-use sqlx::any::AnyRow;
-
-use super::columns::{self};
+use super::columns;
 use super::{ApiKey, Brand, Campaign, Record, Store, StoreError};
-use crate::domain::id::{BrandId, CampaignId, LinkId};
+use crate::domain::id::{BrandId, CampaignId, Id, LinkId};
 use crate::domain::time::Instant;
 
 /// Links read at once: bounds the memory of a full load.
-const LINKS_AT_ONCE: i64 = 20_000;
+const LINKS_AT_ONCE: i64 = 5_000;
+/// Stands in a line for a link that never expires.
+const NEVER: &str = "-";
 
 /// What a redirect needs of a link. Texts are not parsed again: they were when they were written.
 #[derive(Debug, Clone)]
@@ -46,17 +45,25 @@ pub struct Changes {
 }
 
 impl LinkChange {
-    fn read(row: &AnyRow) -> Result<Self, StoreError> {
-        Ok(Self {
-            id: columns::id(row, "id")?,
-            brand: columns::id(row, "brand_id")?,
-            campaign: columns::id(row, "campaign_id")?,
-            slug: columns::text(row, "slug")?,
-            final_url: columns::text(row, "final_url")?,
-            forward_query: columns::flag(row, "forward_query")?,
-            expires_at: columns::maybe_instant(row, "expires_at_ms")?,
-            paused: columns::flag(row, "paused")?,
-            archived: columns::maybe_int(row, "archived_at_ms")?.is_some(),
+    /// Reads a line as [`Store::changed_links`] asks for it. None of its fields can hold a blank or a line end.
+    fn read(line: &str) -> Option<Self> {
+        let mut fields = line.split(' ');
+        let mut text = || fields.next();
+        let number = |text: &str| text.parse::<i64>().ok();
+        let flag = |text: &str| number(text).map(|n| n != 0);
+        Some(Self {
+            id: Id::from_number(number(text()?)?)?,
+            brand: Id::from_number(number(text()?)?)?,
+            campaign: Id::from_number(number(text()?)?)?,
+            forward_query: flag(text()?)?,
+            paused: flag(text()?)?,
+            archived: flag(text()?)?,
+            expires_at: match text()? {
+                NEVER => None,
+                ms => Some(Instant::from_ms(number(ms)?)),
+            },
+            slug: text()?.to_owned(),
+            final_url: text()?.to_owned(),
         })
     }
 }
@@ -123,16 +130,31 @@ impl Store {
         up_to: i64,
         mut take: impl FnMut(Vec<LinkChange>) + Send,
     ) -> Result<(), StoreError> {
-        let sql = "SELECT id, brand_id, campaign_id, slug, final_url, forward_query, expires_at_ms, paused,
-                archived_at_ms, feed_seq
-            FROM links WHERE feed_seq > $1 AND feed_seq <= $2 ORDER BY feed_seq LIMIT $3";
+        // One row for all: handing a million rows of ten values from the engine's thread to this one
+        // takes several times as long as reading them, and leaves the memory in shreds.
+        let sql = "SELECT string_agg(line, $1) AS lines, CAST(MAX(feed_seq) AS BIGINT) AS last FROM (
+                SELECT feed_seq, CAST(id AS TEXT) || ' ' || CAST(brand_id AS TEXT) || ' ' || CAST(campaign_id AS TEXT)
+                    || ' ' || CAST(forward_query AS TEXT) || ' ' || CAST(paused AS TEXT)
+                    || CASE WHEN archived_at_ms IS NULL THEN ' 0 ' ELSE ' 1 ' END
+                    || COALESCE(CAST(expires_at_ms AS TEXT), $2) || ' ' || slug || ' ' || final_url AS line
+                FROM links WHERE feed_seq > $3 AND feed_seq <= $4 ORDER BY feed_seq LIMIT $5
+            ) AS piece";
+        let unreadable = |line: &str| StoreError::Unreadable {
+            column: "links",
+            message: format!("`{line}` is not a link"),
+        };
         let mut after = after;
         loop {
-            let query = sqlx::query(sql).bind(after).bind(up_to).bind(LINKS_AT_ONCE);
-            let rows = query.fetch_all(&self.control).await?;
-            let Some(last) = rows.last() else { return Ok(()) };
-            after = last.try_get("feed_seq")?;
-            take(rows.iter().map(LinkChange::read).collect::<Result<_, _>>()?);
+            let query = sqlx::query(sql).bind("\n").bind(NEVER).bind(after).bind(up_to);
+            let row = query.bind(LINKS_AT_ONCE).fetch_one(&self.control).await?;
+            let Some(lines) = columns::maybe_text(&row, "lines")? else {
+                return Ok(());
+            };
+            after = columns::int(&row, "last")?;
+            let links = lines
+                .split('\n')
+                .map(|line| LinkChange::read(line).ok_or_else(|| unreadable(line)));
+            take(links.collect::<Result<_, _>>()?);
         }
     }
 }
