@@ -65,7 +65,8 @@ fn verify_says_where_the_books_do_not_agree() {
             "reason",
         ),
         (
-            "INSERT INTO credits SELECT 'cnv_x', 0, link_id, campaign_id, influencer_id, post_id, 10000 FROM credits",
+            "INSERT INTO credits (conversion_id, place, campaign_id, influencer_id, share_bps) \
+             SELECT 'cnv_x', 0, campaign_id, influencer_id, 10000 FROM credits",
             "DELETE FROM credits WHERE conversion_id = 'cnv_x'",
             "cnv_x",
         ),

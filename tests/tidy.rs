@@ -16,6 +16,7 @@ const ROOMS: &[&[&str]] = &[
     &["redirect"],
     &["intake"],
     &["worker"],
+    &["agents"],
     &["stream"],
     &["report"],
     &["catalog"],

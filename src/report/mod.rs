@@ -2,10 +2,12 @@
 
 mod bucket;
 pub mod csv;
+mod dimension;
 mod measures;
 mod question;
 mod run;
 
+pub use dimension::Dimension;
 pub use measures::{Measures, OtherCurrency};
-pub use question::{Dimension, Format, QuestionError, ReportQuestion, Sort};
+pub use question::{Format, QuestionError, ReportQuestion, Sort};
 pub use run::{Report, Row, run};

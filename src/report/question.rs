@@ -5,14 +5,12 @@ use jiff::tz::TimeZone;
 use jiff::{Span, ToSpan as _};
 
 use super::bucket::{Bucket, day_start};
+use super::dimension::{Dimension, dimension_names, dimensions, filter};
 use super::measures::Measures;
-use crate::domain::id::{CampaignId, InfluencerId, LinkId, PostId, PromoCodeId};
-use crate::domain::text::{Platform, TimeZoneName};
+use crate::domain::text::TimeZoneName;
 use crate::domain::time::Instant;
 use crate::store::figures::{Entity, EntityKey};
 
-/// Dimensions of one report at most.
-const DIMENSIONS_MAX: usize = 2;
 /// Days of a report that names none, today included.
 const DEFAULT_DAYS: i64 = 30;
 /// Rows of a page where the question names none, and at most.
@@ -29,56 +27,11 @@ pub struct QuestionError {
     pub message: String,
 }
 
-fn wrong<T>(parameter: &str, message: impl Into<String>) -> Result<T, QuestionError> {
+pub(super) fn wrong<T>(parameter: &str, message: impl Into<String>) -> Result<T, QuestionError> {
     Err(QuestionError {
         parameter: parameter.to_owned(),
         message: message.into(),
     })
-}
-
-/// What rows are grouped by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Dimension {
-    /// A thing.
-    Entity(Entity),
-    /// A span of time.
-    Time(Bucket),
-}
-
-const DIMENSIONS: [(&str, Dimension); 15] = [
-    ("campaign", Dimension::Entity(Entity::Campaign)),
-    ("influencer", Dimension::Entity(Entity::Influencer)),
-    ("link", Dimension::Entity(Entity::Link)),
-    ("post", Dimension::Entity(Entity::Post)),
-    ("platform", Dimension::Entity(Entity::Platform)),
-    ("promo_code", Dimension::Entity(Entity::PromoCode)),
-    ("country", Dimension::Entity(Entity::Country)),
-    ("device", Dimension::Entity(Entity::Device)),
-    ("os", Dimension::Entity(Entity::Os)),
-    ("browser", Dimension::Entity(Entity::Browser)),
-    ("referrer", Dimension::Entity(Entity::Referrer)),
-    ("hour", Dimension::Time(Bucket::Hour)),
-    ("day", Dimension::Time(Bucket::Day)),
-    ("week", Dimension::Time(Bucket::Week)),
-    ("month", Dimension::Time(Bucket::Month)),
-];
-
-impl Dimension {
-    /// The name in `by` and in keys.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        DIMENSIONS
-            .iter()
-            .find(|(_, dimension)| *dimension == self)
-            .map_or("", |(name, _)| name)
-    }
-
-    fn named(name: &str) -> Option<Self> {
-        DIMENSIONS
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, dimension)| *dimension)
-    }
 }
 
 /// The order of rows.
@@ -236,38 +189,6 @@ impl ReportQuestion {
     }
 }
 
-fn dimension_names() -> String {
-    DIMENSIONS.map(|(name, _)| name).join(", ")
-}
-
-fn dimensions(value: &str) -> Result<Vec<Dimension>, QuestionError> {
-    if value == "total" {
-        return Ok(Vec::new());
-    }
-    let mut by = Vec::new();
-    for name in value.split(',') {
-        let Some(dimension) = Dimension::named(name) else {
-            return wrong("by", format!("`{name}` is none of total, {}", dimension_names()));
-        };
-        if by.contains(&dimension) {
-            return wrong("by", format!("names {name} twice"));
-        }
-        by.push(dimension);
-    }
-    if by.len() > DIMENSIONS_MAX {
-        return wrong("by", "takes at most two dimensions");
-    }
-    let times = by
-        .iter()
-        .filter(|dimension| matches!(dimension, Dimension::Time(_)))
-        .count();
-    if times > 1 {
-        wrong("by", "takes at most one of hour, day, week and month")
-    } else {
-        Ok(by)
-    }
-}
-
 fn parse_sort(value: &str) -> Result<Sort, QuestionError> {
     let (name, descending) = value.strip_prefix('-').map_or((value, false), |name| (name, true));
     match Measures::names().into_iter().find(|known| *known == name) {
@@ -277,38 +198,6 @@ fn parse_sort(value: &str) -> Result<Sort, QuestionError> {
         }),
         None => wrong("sort", format!("`{name}` is none of {}", Measures::names().join(", "))),
     }
-}
-
-fn filter(name: &str, value: &str) -> Result<(Entity, EntityKey), QuestionError> {
-    fn number<K: crate::domain::id::IdKind>(
-        name: &str,
-        value: &str,
-        of: fn(crate::domain::id::Id<K>) -> i64,
-    ) -> Result<EntityKey, QuestionError> {
-        match value.parse() {
-            Ok(id) => Ok(EntityKey::Number(of(id))),
-            Err(error) => wrong(name, crate::domain::id::IdError::to_string(&error)),
-        }
-    }
-    let Some(Dimension::Entity(entity)) = Dimension::named(name) else {
-        return wrong(name, "is not a parameter of reports");
-    };
-    let key = match entity {
-        Entity::Campaign => number(name, value, CampaignId::number)?,
-        Entity::Influencer => number(name, value, InfluencerId::number)?,
-        Entity::Link => number(name, value, LinkId::number)?,
-        Entity::Post => number(name, value, PostId::number)?,
-        Entity::PromoCode => number(name, value, PromoCodeId::number)?,
-        Entity::Platform => match Platform::parse(value) {
-            Ok(platform) => EntityKey::Text(platform.as_str().to_owned()),
-            Err(error) => return wrong(name, error.to_string()),
-        },
-        Entity::Country => EntityKey::Text(value.to_uppercase()),
-        Entity::Device | Entity::Os | Entity::Browser | Entity::Referrer => EntityKey::Text(value.to_owned()),
-    };
-    // What has no name is asked for by an empty one.
-    let key = if value.is_empty() { EntityKey::Nothing } else { key };
-    Ok((entity, key))
 }
 
 /// Dates belong to the report whole, the last one too; instants are first in and first out.

@@ -7,8 +7,9 @@ use serde::ser::SerializeMap;
 use serde_json::{Map, Value as Json};
 
 use super::bucket::Bucket;
+use super::dimension::Dimension;
 use super::measures::{Measures, OtherCurrency, Value};
-use super::question::{Dimension, ReportQuestion};
+use super::question::ReportQuestion;
 use crate::domain::id::{CampaignId, Id, IdKind, InfluencerId, LinkId, PostId, PromoCodeId};
 use crate::domain::time::Instant;
 use crate::store::figures::{Entity, EntityKey, Question};
