@@ -355,3 +355,40 @@ fn a_thousand_links_are_answered_in_order_each_for_itself() {
     assert_eq!(statuses, [422, 422, 201, 422]);
     service.stop();
 }
+
+#[test]
+fn of_many_who_want_the_same_name_at_once_one_gets_it() {
+    let service = Service::start();
+    let api = service.api();
+    let stage = api.stage();
+    let race = |path: &str, body: &(dyn Fn(usize) -> Value + Sync)| {
+        let mut statuses: Vec<u16> = std::thread::scope(|scope| {
+            let api = &api;
+            let clients: Vec<_> = (0..16)
+                .map(|n| scope.spawn(move || api.post(path, &body(n)).status))
+                .collect();
+            clients
+                .into_iter()
+                .map(|client| client.join().expect("a client"))
+                .collect()
+        });
+        statuses.sort_unstable();
+        statuses
+    };
+    let one_of_sixteen = [vec![201], vec![422; 15]].concat();
+    let spellings = ["wanted", "Wanted", "WANTED", "wAnTeD"];
+    let link = |n: usize| stage.link(&json!({"slug": spellings[n % 4]}));
+    assert_eq!(race("/v1/links", &link), one_of_sixteen);
+    let influencer = |n: usize| json!({"handle": spellings[n % 4], "name": "x"});
+    assert_eq!(race("/v1/influencers", &influencer), one_of_sixteen);
+    let brand = |n: usize| json!({"name": spellings[n % 4]});
+    assert_eq!(race("/v1/brands", &brand), one_of_sixteen);
+    // The same label is the same post, made once.
+    let in_post = |_: usize| stage.link(&json!({"platform": "x", "post": "the post"}));
+    assert_eq!(race("/v1/links", &in_post), vec![201; 16]);
+    assert_eq!(
+        api.get("/v1/posts").expect(200)["data"].as_array().map(Vec::len),
+        Some(1)
+    );
+    service.stop();
+}

@@ -5,7 +5,10 @@ mod harness;
 use std::collections::BTreeSet;
 
 use harness::api::{Stage, id, sale, slug, text};
+use harness::service::Service;
 use harness::shop::{Shop, credit};
+use linkledger::clock::Clock;
+use linkledger::domain::time::Instant;
 use serde_json::{Value, json};
 
 #[test]
@@ -160,4 +163,42 @@ fn of_several_click_ids_the_last_eligible_one_earns_and_the_rest_is_explained() 
     assert_eq!(told, expected);
     assert!(touchpoints.iter().all(|touch| touch["why"].is_string()), "{explained}");
     shop.service.stop();
+}
+
+#[test]
+fn the_look_back_window_and_the_clock_skew_end_where_they_say_to_the_millisecond() {
+    let at = |text: &str| Instant::parse(text).expect("an instant");
+    let clock = Clock::fixed(at("2026-03-01T12:00:00Z"));
+    let service = Service::start_with(|setup| setup.clock(&clock));
+    let api = service.api();
+    let mut stage = api.stage();
+    stage.campaign = api.campaign(&json!({
+        "name": "short", "destination_url": "https://a.example/", "attribution": {"window_days": 2},
+    }));
+    let link = api.link(&stage, &json!({}));
+    let click_id = service.visit(&slug(&link)).click_id();
+    clock.set(at("2026-03-20T12:00:00Z"));
+    for (occurred_at, outcome) in [
+        ("2026-03-01T12:00:00Z", "attributed"),
+        ("2026-03-03T12:00:00Z", "attributed"),
+        ("2026-03-03T12:00:00.001Z", "outside_window"),
+        ("2026-03-20T12:00:00Z", "outside_window"),
+        ("2026-03-01T11:55:00Z", "attributed"),
+        ("2026-03-01T11:54:59.999Z", "touch_after_conversion"),
+        ("2026-03-03T13:00:00+01:00", "attributed"),
+    ] {
+        let mut order = sale(occurred_at, Some(&click_id), 100);
+        order["occurred_at"] = occurred_at.into();
+        let stored = api.convert(&order).expect(200);
+        let found = stored["reason"].as_str().unwrap_or("attributed");
+        assert_eq!(found, outcome, "{occurred_at}: {stored}");
+        assert_eq!(at(&text(&stored, "occurred_at")), at(occurred_at));
+    }
+    // A window that is changed later judges what comes later.
+    let wider = json!({"attribution": {"window_days": 30}});
+    api.patch(&format!("/v1/campaigns/{}", stage.campaign), &wider)
+        .expect(200);
+    let stored = api.convert(&sale("later", Some(&click_id), 100)).expect(200);
+    assert_eq!(stored["state"], "attributed");
+    service.stop();
 }

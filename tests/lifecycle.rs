@@ -238,3 +238,66 @@ fn a_secret_that_cannot_be_one_is_refused_and_left_alone() {
         b"too short\n"
     );
 }
+
+#[test]
+fn journals_of_the_dead_go_when_they_are_confirmed_and_their_retention_is_over() {
+    let home = directory();
+    let journals = || {
+        std::fs::read_dir(home.path().join("journals"))
+            .expect("journals")
+            .count()
+    };
+    let keeping = |hours: &str| {
+        let hours = hours.to_owned();
+        Process::start_with(home.path(), |command| {
+            command
+                .env("LINKLEDGER_JOURNAL_RETENTION_HOURS", hours)
+                .env("LINKLEDGER_REDIRECT_THREADS", "2")
+        })
+    };
+    let mut process = keeping("24");
+    let api = process.api();
+    let slug = slug(&api.link(&api.stage(), &json!({})));
+    for starts in 1..=3 {
+        for _ in 0..20 {
+            ask(process.redirect(), &visit(&slug)).click_id();
+        }
+        process.kill();
+        // Two redirect threads and the API.
+        assert_eq!(journals(), 3 * starts, "confirmed or not, they are kept for a day");
+        process = keeping("24");
+    }
+    process.kill();
+    let process = keeping("0");
+    wait_until("only the journals of the living are left", || journals() == 3);
+    process.terminate();
+    verify(home.path());
+    assert_eq!(
+        Books::of(home.path()).clicks(),
+        60,
+        "nothing went before it was confirmed"
+    );
+}
+
+#[test]
+fn a_default_brand_that_was_archived_stays_so_and_keeps_nothing_from_starting() {
+    let home = directory();
+    let process = Process::start(home.path());
+    let api = process.api();
+    let slug = slug(&api.link(&api.stage(), &json!({})));
+    let brand = id(&api.get("/v1/brands").expect(200)["data"][0]);
+    assert_eq!(api.delete(&format!("/v1/brands/{brand}")).status, 204);
+    process.terminate();
+    let process = Process::start(home.path());
+    assert_eq!(
+        process.api().get("/v1/links").status,
+        403,
+        "there is no default brand any more"
+    );
+    assert_eq!(process.api().post("/v1/brands", &json!({"name": "next"})).status, 201);
+    assert_eq!(process.api().for_brand("next").get("/v1/links").status, 200);
+    // People hold its links in hand.
+    assert_eq!(ask(process.redirect(), &visit(&slug)).status, 302);
+    process.terminate();
+    verify(home.path());
+}
