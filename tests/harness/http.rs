@@ -182,15 +182,35 @@ impl Connection {
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
         let named = |name: &str| headers.iter().find(|(known, _)| known == name).map(|(_, value)| value);
-        assert!(
-            named("transfer-encoding").is_none(),
-            "bodies come with their length: {headers:?}"
-        );
         self.closing = named("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
         let length = named("content-length").map_or(0, |text| text.parse().expect("a length"));
-        let mut body = vec![0; if head { 0 } else { length }];
-        self.stream.read_exact(&mut body).map_err(|_| Cut::HalfAnAnswer)?;
+        let body = match named("transfer-encoding").map(String::as_str) {
+            _ if head => Vec::new(),
+            None => self.bytes(length)?,
+            Some("chunked") => self.chunks()?,
+            Some(other) => panic!("a body in an encoding that nobody asked for: {other}"),
+        };
         Ok(Answer { status, headers, body })
+    }
+
+    fn bytes(&mut self, length: usize) -> Result<Vec<u8>, Cut> {
+        let mut bytes = vec![0; length];
+        self.stream.read_exact(&mut bytes).map_err(|_| Cut::HalfAnAnswer)?;
+        Ok(bytes)
+    }
+
+    /// A body sent in pieces, each with its length in front; one of length 0 ends it.
+    fn chunks(&mut self) -> Result<Vec<u8>, Cut> {
+        let mut body = Vec::new();
+        loop {
+            let line = self.line(&mut true)?;
+            let length = usize::from_str_radix(&line, 16).unwrap_or_else(|_| panic!("not a length: {line}"));
+            body.extend(self.bytes(length)?);
+            assert_eq!(self.line(&mut true)?, "", "a piece ends with a line end");
+            if length == 0 {
+                return Ok(body);
+            }
+        }
     }
 
     fn line(&mut self, started: &mut bool) -> Result<String, Cut> {
