@@ -1,7 +1,5 @@
 //! Links in memory, made small: there may be millions.
 
-use std::sync::Arc;
-
 use crate::domain::id::{BrandId, CampaignId, LinkId};
 use crate::domain::link::LinkSwitches;
 use crate::domain::location::LocationTemplate;
@@ -15,6 +13,7 @@ const FORWARD_QUERY: u8 = 4;
 const NEVER_MS: i64 = i64::MAX;
 
 /// One link, ready to redirect.
+#[derive(Clone)]
 pub struct LinkRow {
     /// The link.
     pub id: LinkId,
@@ -99,19 +98,18 @@ impl LinkRow {
 }
 
 /// The links of one folded slug: nearly always one; imports may keep pairs that differ by case.
-#[derive(Clone)]
+/// The one lies in the map's own entry: behind a pointer it would cost 48 bytes more.
 pub(super) enum Chain {
-    One(Arc<LinkRow>),
-    /// Behind one thin pointer, so that the rare pair does not make every link larger.
-    Many(Arc<Vec<Arc<LinkRow>>>),
+    One(LinkRow),
+    Many(Box<[LinkRow]>),
 }
 
 impl Chain {
-    pub(super) fn one(row: LinkRow) -> Self {
-        Self::One(Arc::new(row))
+    pub(super) const fn one(row: LinkRow) -> Self {
+        Self::One(row)
     }
 
-    pub(super) fn rows(&self) -> &[Arc<LinkRow>] {
+    pub(super) fn rows(&self) -> &[LinkRow] {
         match self {
             Self::One(row) => std::slice::from_ref(row),
             Self::Many(rows) => rows,
@@ -122,8 +120,8 @@ impl Chain {
     /// before a deleted one, then the one that was made first.
     pub(super) fn pick(&self, slug: &str, folded: &str) -> &LinkRow {
         let rows = self.rows();
-        let spelled = |row: &&Arc<LinkRow>| row.cased.as_deref().unwrap_or(folded) == slug;
-        let rank = |row: &&Arc<LinkRow>| (row.flags & ARCHIVED != 0, row.created_seq);
+        let spelled = |row: &&LinkRow| row.cased.as_deref().unwrap_or(folded) == slug;
+        let rank = |row: &&LinkRow| (row.flags & ARCHIVED != 0, row.created_seq);
         match rows {
             [only] => only,
             _ => rows
@@ -139,17 +137,17 @@ impl Chain {
         let mut rows = self.rows().to_vec();
         let added = match rows.iter_mut().find(|standing| standing.id == row.id) {
             Some(standing) => {
-                *standing = Arc::new(row);
+                *standing = row;
                 false
             }
             None => {
-                rows.push(Arc::new(row));
+                rows.push(row);
                 true
             }
         };
-        let chain = match <[Arc<LinkRow>; 1]>::try_from(rows) {
+        let chain = match <[LinkRow; 1]>::try_from(rows) {
             Ok([only]) => Self::One(only),
-            Err(rows) => Self::Many(Arc::new(rows)),
+            Err(rows) => Self::Many(rows.into()),
         };
         (chain, added)
     }

@@ -3,7 +3,7 @@
 //! # The feed's contract
 //! A feed hands out [`Stretch`]es: dense runs of one journal's records, each starting right behind
 //! the cursor or behind the stretch before. It may hand out anything twice; it never leaves a gap:
-//! what a journal no longer has comes as a declared loss. After [`Feed::rewind`] it starts again at
+//! what a journal no longer has comes as a declared loss. After [`LocalFeed::rewind`] it starts again at
 //! the cursors.
 //!
 //! In embedded mode the feed reads the journals' files directly.
