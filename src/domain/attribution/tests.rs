@@ -268,6 +268,8 @@ proptest! {
         let clicks: Vec<_> = touches.iter().map(|&(link, hours, state)| {
             let mut touch = click(link, NOON + hours * 3_600_000);
             touch.read = touch.read.map(|read| ClickId { state: LinkState::from_code(state).expect("known"), ..read });
+            // A genuine id spells its state: only the same link, time and state are a repeat.
+            touch.text = format!("{link} {hours} {state}");
             touch
         }).collect();
         let outcome = decide(&clicks);
