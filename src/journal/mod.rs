@@ -49,8 +49,6 @@ mod damage_tests;
 mod directory;
 mod error;
 mod frame;
-#[cfg(test)]
-mod full_disk_tests;
 mod reader;
 mod retention;
 mod segment;

@@ -1,11 +1,26 @@
-//! No room: on the disk, and within one file.
+//! No room for the journal: on the disk, and within one file.
+//!
+//! These tests start programs, so they have a process of their own and take turns in it: a program that is just being
+//! started holds, for a moment, a copy of every lock of its parent, and a dead journal looks alive for as long.
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
-use super::test_support::*;
-use super::{AppendError, Budget, JournalError, Retired, discover, retire, segments};
+use linkledger::journal::{
+    AppendError, Budget, JournalError, JournalStats, Lost, PrunePolicy, Purpose, Reader, Record, Retired, Step, Writer,
+    WriterOptions, discover, retire, segments,
+};
+
+// Shared with the room's own tests. It takes the journal's names from the module above it: here, from the imports.
+#[path = "../src/journal/test_support.rs"]
+#[allow(dead_code, reason = "each test binary uses its own part of it")]
+mod support;
+
+use support::*;
+
+static TURN: Mutex<()> = Mutex::new(());
 
 /// Unmounts when the test is over, however it ends.
 struct Mounted(PathBuf);
@@ -18,6 +33,7 @@ impl Drop for Mounted {
 
 #[test]
 fn a_full_disk_is_an_error_that_goes_away_with_room() -> Outcome {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let root = tempfile::tempdir()?;
     let mount = Command::new("mount")
         .args(["-t", "tmpfs", "-o", "size=256k", "none"])
@@ -71,13 +87,13 @@ const LIMITED: &str = "LINKLEDGER_TEST_LIMITED_FILE_SIZE";
 #[test]
 fn a_segment_that_the_system_lets_grow_no_further_is_followed_by_another() -> Outcome {
     const NAME: &str = "a_segment_that_the_system_lets_grow_no_further_is_followed_by_another";
-    let (_crate, module) = module_path!().split_once("::").ok_or("a test of the crate root")?;
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     if std::env::var_os(LIMITED).is_none() {
         // The limit holds for a whole process and comes with a signal that must be ignored before it starts.
         let child = Command::new("sh")
             .args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" --exact \"$1\""])
             .arg(std::env::current_exe()?)
-            .arg(format!("{module}::{NAME}"))
+            .arg(NAME)
             .env(LIMITED, "1")
             .output()?;
         assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
