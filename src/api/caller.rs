@@ -57,7 +57,12 @@ fn authenticate(request: &HttpRequest) -> Result<Caller, Problem> {
         return Err(Problem::unauthorized());
     }
     let tables = api.catalog.tables();
-    let gate = tables.key(&key_hash(key.trim())).ok_or_else(Problem::unauthorized)?;
+    let standing = |gate: &KeyGate| {
+        gate.brand
+            .is_none_or(|id| tables.brand(id).is_some_and(|brand| !brand.archived))
+    };
+    let gate = tables.key(&key_hash(key.trim())).filter(standing);
+    let gate = gate.ok_or_else(Problem::unauthorized)?;
     let named = match request.headers().get(BRAND_HEADER) {
         None => None,
         Some(value) => {

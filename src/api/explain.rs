@@ -22,7 +22,10 @@ pub(super) async fn explain(
     Parameters::of(&request).done()?;
     let (id, stored) = conversions::find(&api, brand, &path).await?;
     let touchpoints = api.store.touchpoints(&id).await?;
-    let window_days = touchpoints.iter().rev().find_map(|touch| touch.window_days);
+    let deciding = touchpoints
+        .iter()
+        .find(|touch| touch.verdict == "credited" && touch.window_days.is_some());
+    let window_days = deciding.or(touchpoints.last()).and_then(|touch| touch.window_days);
     let mut explained = conversions::shown(&stored);
     explained["why"] = sentence(&stored.state, stored.reason.as_deref()).into();
     explained["rule"] = json!({"model": "last_touch", "window_days": window_days});

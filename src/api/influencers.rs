@@ -116,7 +116,7 @@ async fn update(
     let id = id_in_path::<InfluencerKind>(&path, Influencer::WHAT)?;
     let edit: Edit = body.read()?;
     let apply = move |influencer: &mut Influencer| -> Result<(), Invalid> {
-        // Links keep the handle that their UTM parameters were minted with.
+        // Links keep the handle that their UTM parameters were minted with, until they are moved.
         if let Some(handle) = edit.handle {
             influencer.handle = handle;
         }

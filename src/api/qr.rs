@@ -1,12 +1,13 @@
 //! `/v1/links/{id}/qr.svg` and `.png`: the short link for posters and videos.
 
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use qrcode::render::svg;
 use qrcode::{Color, EcLevel, QrCode};
 
 use super::Api;
 use super::caller::Caller;
+use super::parameters::Parameters;
 use super::problem::Problem;
 use super::resource::id_in_path;
 use crate::domain::id::LinkKind;
@@ -42,7 +43,9 @@ pub(super) async fn as_svg(
     api: web::Data<Api>,
     caller: Caller,
     path: web::Path<String>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
+    Parameters::of(&request).done()?;
     let code = code(&api, &caller, &path).await?;
     let svg = code.render::<svg::Color<'_>>().min_dimensions(240, 240).build();
     Ok(picture("image/svg+xml", svg.into_bytes()))
@@ -52,7 +55,9 @@ pub(super) async fn as_png(
     api: web::Data<Api>,
     caller: Caller,
     path: web::Path<String>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
+    Parameters::of(&request).done()?;
     let code = code(&api, &caller, &path).await?;
     Ok(picture("image/png", png(&code)))
 }

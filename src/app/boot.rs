@@ -39,9 +39,12 @@ pub async fn start(config: &Config, roles: Roles, clock: Clock) -> Result<Runnin
     let secrets = data_dir.secrets(config.secrets.as_ref())?;
     let metrics = Metrics::new();
     let store = Store::open(data_dir.path()).await?;
+    // Before anything is written: a store that was restored is known by a feed that is behind.
+    let catalog = Arc::new(load_catalog(&data_dir, &store).await?);
     store.ensure_default_brand(clock.now()).await?;
     configured_key(&store, config, &clock).await?;
-    let catalog = Arc::new(load_catalog(&data_dir, &store).await?);
+    catalog.catch_up(&store).await?;
+    metrics.store_up.set(1);
     metrics
         .links_loaded
         .set(i64::try_from(catalog.links_loaded()).unwrap_or(i64::MAX));
@@ -277,7 +280,10 @@ impl Journals {
             Arc::clone(&self.budget),
             Arc::clone(&self.stats),
         )?;
-        self.syncer.register(writer.sync_handle());
+        // The intake syncs its own journal before every answer; a second syncer would only be in its way.
+        if purpose == Purpose::Redirect {
+            self.syncer.register(writer.sync_handle());
+        }
         let journal = LiveJournal {
             id: writer.id(),
             handle: writer.sync_handle(),

@@ -31,6 +31,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Requests under way may finish for so long after SIGTERM.
 const FINISH_SECONDS: u64 = 10;
 const API_THREADS: usize = 2;
+/// A probe waits no longer for the store: it must not be the store that makes a node look dead.
+const STORE_PATIENCE: Duration = Duration::from_millis(500);
 
 /// A bound listener that is to be run.
 pub(super) struct Server {
@@ -172,7 +174,8 @@ async fn livez() -> HttpResponse {
 /// Ready as long as redirects can be served: links are in memory and the journal is local, so a
 /// store that is down is named, and changes nothing.
 async fn readyz(probes: web::Data<Probes>) -> HttpResponse {
-    let store = if probes.store.answers().await { "up" } else { "down" };
+    let answers = tokio::time::timeout(STORE_PATIENCE, probes.store.answers()).await;
+    let store = if answers.unwrap_or(false) { "up" } else { "down" };
     HttpResponse::Ok().json(json!({
         "status": "ready",
         "roles": {

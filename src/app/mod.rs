@@ -158,6 +158,14 @@ pub struct Running {
 }
 
 impl Running {
+    /// Returns when a background task has ended, which none does before [`Running::stop`]: a process
+    /// without its worker must not go on as if it had one.
+    pub async fn task_ended(&mut self) {
+        if let Some(Err(error)) = self.tasks.join_next().await {
+            tracing::error!(%error, "a task ended badly");
+        }
+    }
+
     /// Stops in order: no new requests, every answer finished, everything journaled committed (for
     /// 30 s at most; what is left waits in the journals), the snapshot written.
     pub async fn stop(mut self) {

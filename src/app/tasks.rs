@@ -38,6 +38,10 @@ pub(super) async fn keep_journals(keeper: Keeper, store: Store, clock: Clock, mu
         let Ok(cursors) = worker::cursors(&store).await else {
             continue;
         };
+        // A power cut may take back the last commits; what they covered must not be deleted already.
+        if keeper.deletes_soon() && store.make_durable().await.is_err() {
+            continue;
+        }
         let (keeper, now) = (Arc::clone(&keeper), clock.now());
         let round = tokio::task::spawn_blocking(move || keeper.tend(&cursors, now)).await;
         match round {

@@ -9,7 +9,7 @@ mod tables;
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 use tokio::sync::Mutex;
@@ -30,6 +30,8 @@ pub struct Catalog {
     position: AtomicI64,
     count: AtomicUsize,
     orphans: AtomicUsize,
+    /// A brand renamed its click parameter, and not all links are rebuilt yet.
+    stale: AtomicBool,
     applying: Mutex<()>,
 }
 
@@ -41,6 +43,7 @@ impl Default for Catalog {
             position: AtomicI64::new(0),
             count: AtomicUsize::new(0),
             orphans: AtomicUsize::new(0),
+            stale: AtomicBool::new(false),
             applying: Mutex::new(()),
         }
     }
@@ -71,6 +74,11 @@ impl Catalog {
         self.orphans.load(Ordering::Relaxed)
     }
 
+    /// Whether links are being rebuilt for a brand's new click parameter.
+    fn is_stale(&self) -> bool {
+        self.stale.load(Ordering::Relaxed)
+    }
+
     /// The feed's position up to which changes were applied.
     pub fn position(&self) -> i64 {
         self.position.load(Ordering::Acquire)
@@ -88,15 +96,18 @@ impl Catalog {
         let _turn = self.applying.lock().await;
         let head = store.feed_head().await?;
         let position = self.position();
-        if head == position {
+        if head == position && !self.stale.load(Ordering::Relaxed) {
             return Ok(());
         }
         let restored = head < position;
         let after = if restored { 0 } else { position };
-        let changes = store.changes(after, head).await?;
-        let reparametrised = self.apply_tables(&changes, restored);
-        // Prefixes are built with the brand's click parameter: when it changes, all are rebuilt.
-        let after = if reparametrised { 0 } else { after };
+        let changes = store.changes(after).await?;
+        // Prefixes are built with the brand's click parameter: when it changes, all are rebuilt, and
+        // should the store fail in between, at the next call.
+        if self.apply_tables(&changes, restored) {
+            self.stale.store(true, Ordering::Relaxed);
+        }
+        let after = if self.stale.load(Ordering::Relaxed) { 0 } else { after };
         if after == 0 {
             // Growing step by step would hold two tables at a time.
             let count = usize::try_from(store.count_links().await?).unwrap_or(0);
@@ -130,6 +141,7 @@ impl Catalog {
             );
         }
         self.position.store(head, Ordering::Release);
+        self.stale.store(false, Ordering::Relaxed);
         Ok(())
     }
 

@@ -132,10 +132,11 @@ impl Chain {
         }
     }
 
-    /// This chain with one row new or replaced, and whether it is new.
+    /// This chain with one row new or replaced, and whether it is new. A slug is never issued twice, so
+    /// its spelling tells which: after a restore the same slug may stand for another link.
     pub(super) fn with(&self, row: LinkRow) -> (Self, bool) {
         let mut rows = self.rows().to_vec();
-        let added = match rows.iter_mut().find(|standing| standing.id == row.id) {
+        let added = match rows.iter_mut().find(|standing| standing.cased == row.cased) {
             Some(standing) => {
                 *standing = row;
                 false

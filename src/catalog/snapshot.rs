@@ -1,8 +1,8 @@
 //! The catalog on the local disk.
 //!
 //! # Constraints
-//! A node whose store cannot be reached must start from it and redirect. A damaged file must be
-//! known as damaged, and a crash while writing must leave the last good one.
+//! A start reads it instead of a million rows, and links that a restored store has lost go on from
+//! it. A damaged file must be known as damaged, and a crash while writing must leave the last good one.
 //!
 //! # Format
 //! Magic `LLSNAP1\n`, then entries of `u32` length (little-endian) and `postcard` bytes: first the
@@ -121,6 +121,10 @@ impl Catalog {
     /// # Errors
     /// [`SnapshotError::Io`] when the disk said no; the last snapshot is still there.
     pub fn write_snapshot(&self, path: &Path) -> Result<(), SnapshotError> {
+        if self.is_stale() {
+            // Half of the links would be written without pairs that their destinations have.
+            return Ok(());
+        }
         let position = self.position();
         let unfinished = path.with_extension("unfinished");
         let file = File::create(&unfinished)?;
@@ -205,8 +209,11 @@ impl Catalog {
             let mut length = [0_u8; 4];
             file.read_exact(&mut length)?;
             let length = u32::from_le_bytes(length);
-            if length == 0 || length > ENTRY_MAX_BYTES {
+            if length == 0 {
                 break;
+            }
+            if length > ENTRY_MAX_BYTES {
+                return Err(SnapshotError::Damaged("an entry is longer than any"));
             }
             bytes.resize(length as usize, 0);
             file.read_exact(&mut bytes)?;

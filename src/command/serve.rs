@@ -24,17 +24,18 @@ pub async fn serve(config: &Config, roles: Roles) -> Result<ExitCode, Failure> {
     let mut file_size = signal(SignalKind::from_raw(SIGXFSZ)).map_err(failed)?;
     tokio::spawn(async move { while file_size.recv().await.is_some() {} });
 
-    let running = app::start(config, roles, Clock::system()).await?;
+    let mut running = app::start(config, roles, Clock::system()).await?;
     let first_key = running.first_operator_key().await?;
     greet(&running, config, first_key.as_deref());
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    let asked_to = tokio::select! {
+        _ = terminate.recv() => true,
+        _ = interrupt.recv() => true,
+        () = running.task_ended() => false,
+    };
     tracing::info!("stopping: finishing requests, committing what is journaled");
     running.stop().await;
     tracing::info!("stopped");
-    Ok(ExitCode::SUCCESS)
+    Ok(if asked_to { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// `SIGXFSZ` on Linux.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::id::{BASE32, BrandId};
 use super::invalid::Invalid;
 use super::money::Money;
-use super::text::{CodeText, Email, ExternalId, TextError};
+use super::text::{Email, ExternalId, TextError};
 use super::time::{DAY_MS, Instant};
 
 /// The record kind of conversions in the journal.
@@ -18,8 +18,8 @@ pub const CONVERSION_VERSION: u8 = 1;
 pub const MAX_CLICK_IDS: usize = 10;
 /// Promo codes that one conversion may carry.
 pub const MAX_PROMO_CODES: usize = 20;
-/// A given click id is kept for the explanation up to this many bytes.
-const CLICK_ID_TEXT_MAX_BYTES: usize = 256;
+/// A given click id or code is kept for the explanation up to this many bytes.
+const GIVEN_TEXT_MAX_BYTES: usize = 256;
 /// How far ahead of this node's clock an order may claim to be. Shops' clocks drift by minutes; a
 /// day also forgives a node whose own clock is behind.
 const OCCURRED_AHEAD_MAX_MS: i64 = DAY_MS;
@@ -159,9 +159,9 @@ pub struct ConversionInput {
     /// Several, oldest first.
     #[serde(default)]
     pub click_ids: Option<Vec<String>>,
-    /// Codes that were entered at the checkout.
+    /// Codes that were entered at the checkout, the shop's own coupons among them.
     #[serde(default)]
-    pub promo_codes: Option<Vec<CodeText>>,
+    pub promo_codes: Option<Vec<String>>,
     /// The shop's id of the customer.
     #[serde(default)]
     pub customer_id: Option<ExternalId>,
@@ -207,7 +207,7 @@ pub struct NewConversion {
     pub click_ids: Vec<String>,
     /// As given, in the shop's order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub promo_codes: Vec<CodeText>,
+    pub promo_codes: Vec<String>,
     /// The shop's id of the customer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_id: Option<ExternalId>,
@@ -284,8 +284,8 @@ impl NewConversion {
             source: source.to_owned(),
             event: input.event,
             external_id: input.external_id,
-            click_ids: click_ids.iter().map(|id| clean_click_id(id)).collect(),
-            promo_codes,
+            click_ids: click_ids.iter().map(|id| clean(id)).collect(),
+            promo_codes: promo_codes.iter().map(|code| clean(code)).collect(),
             customer_id: input.customer_id,
             customer_email_hash: input.customer_email.as_ref().map(hash_email),
             gross_amount: input.gross_amount.or(input.amount),
@@ -306,10 +306,10 @@ impl NewConversion {
     }
 }
 
-/// A broken click id never loses the sale, so it is cut and cleaned, not refused: what is kept is
-/// for the explanation, and a genuine id needs neither.
-fn clean_click_id(given: &str) -> String {
-    super::text::cut(given, CLICK_ID_TEXT_MAX_BYTES).replace(char::is_control, "\u{fffd}")
+/// A broken click id or a strange coupon never loses the sale, so it is cut and cleaned, not refused:
+/// what is kept is for the explanation, and a genuine one needs neither.
+fn clean(given: &str) -> String {
+    super::text::cut(given, GIVEN_TEXT_MAX_BYTES).replace(char::is_control, "\u{fffd}")
 }
 
 fn check_amounts(event: &Event, amount: Option<&Money>, gross: Option<&Money>, wrong: &mut Invalid) {

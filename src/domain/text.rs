@@ -175,6 +175,14 @@ impl TimeZoneName {
     }
 }
 
+impl CodeText {
+    /// The form under which codes are the same: people type them in any case.
+    #[must_use]
+    pub fn folded(&self) -> String {
+        self.0.to_lowercase()
+    }
+}
+
 impl ClickParam {
     /// `ll_click`, unless the brand chose another.
     #[must_use]

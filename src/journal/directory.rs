@@ -83,26 +83,33 @@ pub struct JournalEntry {
     pub live: bool,
 }
 
-/// All journals under `root`, in no particular order. Anything else in there is passed over; a missing root is empty.
+/// All journals under `root`, in no particular order. Anything else in there is passed over; a missing root is empty. A
+/// journal that cannot be looked into is logged and passed over, so that it does not hide the others.
 ///
 /// # Errors
-/// [`JournalError::Io`] when something cannot be listed or opened.
+/// [`JournalError::Io`] when `root` itself cannot be listed.
 pub fn discover(root: &Path) -> Result<Vec<JournalEntry>, JournalError> {
     let mut entries = Vec::new();
     for (id, dir, published) in journal_dirs(root)? {
-        let live = match lock_is_held(&dir) {
-            Err(error) => return Err(JournalError::io("probe the lock of", &dir)(error)),
-            Ok(live) => live,
-        };
-        let header = match published.then(|| first_header(&dir, id)).transpose() {
+        match look_into(id, &dir, published) {
+            Ok(entry) => entries.push(entry),
             // Retired by somebody while we were looking.
-            Err(JournalError::Gone(_)) => continue,
-            Err(error) => return Err(error),
-            Ok(header) => header.flatten(),
-        };
-        entries.push(JournalEntry { id, dir, header, live });
+            Err(JournalError::Gone(_)) => {}
+            Err(error) => tracing::error!(journal = %id, %error, "a journal cannot be looked into"),
+        }
     }
     Ok(entries)
+}
+
+fn look_into(id: JournalId, dir: &Path, published: bool) -> Result<JournalEntry, JournalError> {
+    let live = lock_is_held(dir).map_err(JournalError::io("probe the lock of", dir))?;
+    let header = if published { first_header(dir, id)? } else { None };
+    Ok(JournalEntry {
+        id,
+        dir: dir.to_owned(),
+        header,
+        live,
+    })
 }
 
 /// The oldest header that is intact.

@@ -295,6 +295,8 @@ impl Reader {
 
     fn end(&mut self, torn_bytes: u64) -> Step {
         self.ended = Some(torn_bytes);
+        // Nothing follows: the file and its window go, though whoever asked may keep the reader.
+        self.segment = None;
         if torn_bytes > 0
             && let Some(stats) = &self.stats
         {

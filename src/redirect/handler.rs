@@ -9,6 +9,7 @@ use siphasher::sip::SipHasher24;
 
 use super::capture::capture;
 use super::client::Client;
+use super::visitor::hash_address;
 use super::{Redirector, ThreadJournal, pages};
 use crate::catalog::{LinkRow, Tables};
 use crate::domain::click::{CLICK_KIND, CLICK_VERSION, Click, ClickFlags};
@@ -67,10 +68,7 @@ impl Redirector {
 
     fn unknown(&self, client: Client) -> HttpResponse {
         let mut hasher = SipHasher24::new_with_key(&self.client_hash_key);
-        match client.address {
-            std::net::IpAddr::V4(address) => hasher.write(&address.octets()),
-            std::net::IpAddr::V6(address) => hasher.write(&address.octets()[..8]),
-        }
+        hash_address(&mut hasher, client.address);
         if self.unknown.check_key(&hasher.finish()).is_err() {
             self.metrics.limited.inc();
             return pages::too_many();

@@ -35,6 +35,14 @@ pub fn draw_salt() -> String {
     uuid::Uuid::new_v4().simple().to_string()
 }
 
+/// Of an IPv6 address the first 64 bits count: the rest changes by the hour on one phone.
+pub(super) fn hash_address(hasher: &mut SipHasher24, address: IpAddr) {
+    match address.to_canonical() {
+        IpAddr::V4(address) => hasher.write(&address.octets()),
+        IpAddr::V6(address) => hasher.write(&address.octets()[..8]),
+    }
+}
+
 impl Salts {
     /// Replaces the salts by what the store holds; unreadable ones are left out.
     pub fn set(&self, stored: &BTreeMap<i64, String>) {
@@ -47,8 +55,6 @@ impl Salts {
     }
 
     /// The visitor's hash for one brand and day, and whether the salt was this node's own.
-    ///
-    /// Of an IPv6 address the first 64 bits count: the rest changes by the hour on one phone.
     pub(super) fn visitor(&self, at: Instant, brand: BrandId, address: IpAddr, user_agent: &[u8]) -> (u64, bool) {
         let by_day = self.by_day.load();
         let shared = by_day.get(&at.utc_day());
@@ -56,10 +62,7 @@ impl Salts {
         // With the node's own salt the day must still tell apart what the shared ones would.
         hasher.write_i64(at.utc_day());
         hasher.write_i64(brand.number());
-        match address.to_canonical() {
-            IpAddr::V4(address) => hasher.write(&address.octets()),
-            IpAddr::V6(address) => hasher.write(&address.octets()[..8]),
-        }
+        hash_address(&mut hasher, address);
         hasher.write(user_agent);
         (hasher.finish(), shared.is_none())
     }

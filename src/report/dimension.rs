@@ -96,6 +96,10 @@ pub(super) fn filter(name: &str, value: &str) -> Result<(Entity, EntityKey), Que
     let Some(Dimension::Entity(entity)) = Dimension::named(name) else {
         return wrong(name, "is not a parameter of reports");
     };
+    // What has no name is asked for by an empty one.
+    if value.is_empty() {
+        return Ok((entity, EntityKey::Nothing));
+    }
     let key = match entity {
         Entity::Campaign => number(name, value, CampaignId::number)?,
         Entity::Influencer => number(name, value, InfluencerId::number)?,
@@ -109,7 +113,5 @@ pub(super) fn filter(name: &str, value: &str) -> Result<(Entity, EntityKey), Que
         Entity::Country => EntityKey::Text(value.to_uppercase()),
         Entity::Device | Entity::Os | Entity::Browser | Entity::Referrer => EntityKey::Text(value.to_owned()),
     };
-    // What has no name is asked for by an empty one.
-    let key = if value.is_empty() { EntityKey::Nothing } else { key };
     Ok((entity, key))
 }

@@ -1,5 +1,7 @@
 //! The change feed: what redirect and API nodes must know, in the order in which it was committed.
 
+use sqlx::AssertSqlSafe;
+
 use super::columns;
 use super::{ApiKey, Brand, Campaign, Record, Store, StoreError};
 use crate::domain::id::{BrandId, CampaignId, Id, LinkId};
@@ -82,40 +84,23 @@ impl Store {
             .await?)
     }
 
-    /// Brands, keys and campaigns that changed after one position, up to and including another.
+    /// Brands, keys and campaigns that changed after one position. What changes meanwhile may be among
+    /// them, and is met again at the next call.
     ///
     /// # Errors
     /// [`StoreError`] when the store does not answer.
-    pub async fn changes(&self, after: i64, up_to: i64) -> Result<Changes, StoreError> {
+    pub async fn changes(&self, after: i64) -> Result<Changes, StoreError> {
         Ok(Changes {
-            brands: self
-                .changed(
-                    "SELECT * FROM brands WHERE feed_seq > $1 AND feed_seq <= $2",
-                    after,
-                    up_to,
-                )
-                .await?,
-            keys: self
-                .changed(
-                    "SELECT * FROM api_keys WHERE feed_seq > $1 AND feed_seq <= $2",
-                    after,
-                    up_to,
-                )
-                .await?,
-            campaigns: self
-                .changed(
-                    "SELECT * FROM campaigns WHERE feed_seq > $1 AND feed_seq <= $2",
-                    after,
-                    up_to,
-                )
-                .await?,
+            brands: self.changed(after).await?,
+            keys: self.changed(after).await?,
+            campaigns: self.changed(after).await?,
         })
     }
 
-    async fn changed<R: Record>(&self, sql: &'static str, after: i64, up_to: i64) -> Result<Vec<R>, StoreError> {
-        let rows = sqlx::query(sql)
+    async fn changed<R: Record>(&self, after: i64) -> Result<Vec<R>, StoreError> {
+        let sql = format!("SELECT * FROM {} WHERE feed_seq > $1", R::TABLE);
+        let rows = sqlx::query(AssertSqlSafe(sql))
             .bind(after)
-            .bind(up_to)
             .fetch_all(&self.control)
             .await?;
         rows.iter().map(R::read).collect()

@@ -90,6 +90,18 @@ impl Store {
     pub async fn set_configured_key(&self, key: ApiKey) -> Result<(), StoreError> {
         self.transact(move |conn| -> Work<'_, ()> {
             Box::pin(async move {
+                let standing = "SELECT COUNT(*) FROM api_keys WHERE brand_id IS NULL AND archived_at_ms IS NULL
+                    AND (hash = $1 OR name = $2)";
+                let query = sqlx::query_scalar::<_, i64>(standing)
+                    .bind(&key.hash)
+                    .bind(key.name.as_str());
+                let of_this_name: i64 = query.fetch_one(&mut *conn).await?;
+                let exact = "SELECT COUNT(*) FROM api_keys WHERE brand_id IS NULL AND archived_at_ms IS NULL
+                    AND hash = $1";
+                let this_one: i64 = sqlx::query_scalar(exact).bind(&key.hash).fetch_one(&mut *conn).await?;
+                if of_this_name == 1 && this_one == 1 {
+                    return Ok(());
+                }
                 let seq = take_feed(conn, 2).await?;
                 let revoke = "UPDATE api_keys SET archived_at_ms = $1, feed_seq = $2
                     WHERE name = $3 AND brand_id IS NULL AND hash <> $4 AND archived_at_ms IS NULL";
@@ -99,7 +111,8 @@ impl Store {
                     .bind(&key.hash)
                     .execute(&mut *conn)
                     .await?;
-                let restore = "UPDATE api_keys SET archived_at_ms = NULL, feed_seq = $1 WHERE hash = $2";
+                let restore = "UPDATE api_keys SET archived_at_ms = NULL, feed_seq = $1
+                    WHERE hash = $2 AND brand_id IS NULL";
                 let restored = sqlx::query(restore)
                     .bind(seq + 1)
                     .bind(&key.hash)

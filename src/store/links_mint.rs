@@ -189,7 +189,7 @@ impl Minting<'_> {
                     created_at: self.now,
                     archived_at: None,
                 };
-                posts::find_or_make(self.conn, wanted, seq).await?
+                named(posts::find_or_make(self.conn, wanted, seq).await, "post")?
             }
         };
         if post.campaign_id != draft.campaign_id || post.influencer_id != draft.influencer_id {
@@ -254,6 +254,8 @@ impl Store {
                 let seq = take_feed(conn, 1).await?;
                 let mut link: Link = records::find(conn, scope, id.number()).await?;
                 records::refuse_archived(&link)?;
+                // Pausing a link must not move it: its address is made anew only where its makings change.
+                let moved = edit.url.is_some() || edit.platform.is_some() || edit.utm.is_some();
                 edit.apply(&mut link);
                 let brand = Some(link.brand_id);
                 let campaign: Campaign = records::find(conn, brand, link.campaign_id.number()).await?;
@@ -262,8 +264,19 @@ impl Store {
                     Some(post) => Some(records::find(conn, brand, post.number()).await?),
                     None => None,
                 };
+                let elsewhere = |post: &&Post| {
+                    link.platform
+                        .as_ref()
+                        .is_some_and(|platform| *platform != post.platform)
+                };
+                if let Some(post) = post.as_ref().filter(elsewhere) {
+                    let message = format!("the link's post stands on {}", post.platform);
+                    return Err(Invalid::one("platform", message).into());
+                }
                 let label = label_of(post.as_ref());
-                link.final_url = link.make_final_url(&campaign, influencer.handle.as_str(), label)?;
+                if moved {
+                    link.final_url = link.make_final_url(&campaign, influencer.handle.as_str(), label)?;
+                }
                 records::save(conn, &link, seq).await?;
                 Ok(link)
             })

@@ -56,11 +56,24 @@ pub type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send
 pub const STORE_FILE: &str = "linkledger.db";
 /// Connections that read at the same time. Readers never wait for the writer (WAL).
 const READERS: u32 = 4;
+/// For every connection of the control plane.
+const PRAGMAS: &[&str] = &[
+    "PRAGMA synchronous = FULL",
+    "PRAGMA busy_timeout = 30000",
+    "PRAGMA cache_size = -16384",
+    "PRAGMA temp_store = memory",
+    // Visitor salts are destroyed, not just unlinked.
+    "PRAGMA secure_delete = ON",
+];
 
 /// The store. Clones share connections.
 #[derive(Debug, Clone)]
 pub struct Store {
+    /// Reads.
     control: AnyPool,
+    /// The control plane's writes: one connection, used under `writing`, so that no slow report keeps a
+    /// write waiting while it keeps everybody else from writing.
+    writer: AnyPool,
     bulk: SqlitePool,
     writing: Arc<Mutex<()>>,
 }
@@ -94,27 +107,18 @@ impl Store {
         let address = url::Url::from_file_path(std::path::absolute(&file).map_err(sqlx::Error::Io)?)
             .map_err(|()| sqlx::Error::Configuration("the data directory is not a plain path".into()))?;
         let address = format!("sqlite://{}", address.path());
-        let control = AnyPoolOptions::new()
-            .max_connections(READERS)
-            .after_connect(|conn, _| {
-                Box::pin(async move {
-                    for pragma in [
-                        "PRAGMA synchronous = FULL",
-                        "PRAGMA busy_timeout = 30000",
-                        "PRAGMA cache_size = -16384",
-                        "PRAGMA temp_store = memory",
-                        // Visitor salts are destroyed, not just unlinked.
-                        "PRAGMA secure_delete = ON",
-                    ] {
-                        sqlx::query(pragma).execute(&mut *conn).await?;
-                    }
-                    Ok(())
-                })
+        let control = AnyPoolOptions::new().max_connections(READERS).after_connect(|conn, _| {
+            Box::pin(async move {
+                for pragma in PRAGMAS {
+                    sqlx::query(*pragma).execute(&mut *conn).await?;
+                }
+                Ok(())
             })
-            .connect(&address)
-            .await?;
+        });
+        let writer = control.clone().max_connections(1);
         Ok(Self {
-            control,
+            control: control.connect(&address).await?,
+            writer: writer.connect(&address).await?,
             bulk,
             writing: Arc::new(Mutex::new(())),
         })
@@ -123,12 +127,26 @@ impl Store {
     /// Closes every connection; the write-ahead log is folded into the file.
     pub async fn close(&self) {
         self.control.close().await;
+        self.writer.close().await;
         self.bulk.close().await;
     }
 
     /// Whether the store answers at all.
     pub async fn answers(&self) -> bool {
         sqlx::query("SELECT 1").execute(&self.control).await.is_ok()
+    }
+
+    /// Brings everything committed so far to the disk. A worker's commit is not, at first: see
+    /// [`Store::open`].
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer.
+    pub async fn make_durable(&self) -> Result<(), StoreError> {
+        let _turn = self.writing.lock().await;
+        sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
+            .execute(&self.writer)
+            .await?;
+        Ok(())
     }
 
     /// Runs `work` in one write transaction, in a task of its own, and commits if it returns `Ok`.
@@ -140,7 +158,7 @@ impl Store {
         let store = self.clone();
         let task = tokio::spawn(async move {
             let _turn = store.writing.lock().await;
-            let mut tx = store.control.begin_with("BEGIN IMMEDIATE").await?;
+            let mut tx = store.writer.begin_with("BEGIN IMMEDIATE").await?;
             match work(&mut tx).await {
                 Ok(answer) => {
                     tx.commit().await?;

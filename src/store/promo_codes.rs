@@ -43,11 +43,6 @@ pub struct PromoCode {
     pub archived_at: Option<Instant>,
 }
 
-/// The form under which codes are the same.
-fn folded(code: &CodeText) -> String {
-    code.as_str().to_lowercase()
-}
-
 impl Record for PromoCode {
     const TABLE: &'static str = "promo_codes";
     const WHAT: &'static str = "promo code";
@@ -89,7 +84,7 @@ impl Record for PromoCode {
             ("influencer_id", self.influencer_id.into()),
             ("post_id", self.post_id.into()),
             ("code", Value::text(&self.code)),
-            ("code_folded", Value::Text(Some(folded(&self.code)))),
+            ("code_folded", Value::Text(Some(self.code.folded()))),
             ("discount", Value::json(&self.discount)),
             ("expires_at_ms", self.expires_at.into()),
             ("status", Value::Text(Some(self.status.name().to_owned()))),
@@ -115,7 +110,7 @@ impl Store {
             WHERE promo_codes.brand_id = $1 AND promo_codes.code_folded = $2";
         let mut owners = HashMap::new();
         for (brand, text) in codes {
-            let query = sqlx::query(sql).bind(brand.number()).bind(folded(text));
+            let query = sqlx::query(sql).bind(brand.number()).bind(text.folded());
             let Some(row) = query.fetch_optional(&self.control).await? else {
                 continue;
             };

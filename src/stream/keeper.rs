@@ -18,6 +18,8 @@ use crate::metrics::Metrics;
 
 /// Above this share of the size cap, confirmed segments go before their retention is over.
 const FULL_PERCENT: u64 = 90;
+/// Commits are brought to the disk by the store itself long before so much time has passed.
+const LONG_RETENTION_MS: u64 = 3_600_000;
 
 /// A journal that this process writes.
 #[derive(Debug, Clone)]
@@ -54,7 +56,12 @@ impl Keeper {
     pub fn tend(&self, cursors: &Cursors, now: Instant) -> Result<(), JournalError> {
         let mut unconfirmed = 0_u64;
         let mut oldest_ms: Option<u64> = None;
-        for entry in discover(&self.root)? {
+        let found = discover(&self.root)?;
+        self.ended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|id, _| found.iter().any(|entry| entry.id == *id));
+        for entry in found {
             let confirmed = cursors.get(&entry.id).copied().unwrap_or(0);
             match self.tend_one(&entry, confirmed, now) {
                 Ok((behind, since_ms)) => {
@@ -71,6 +78,17 @@ impl Keeper {
         Ok(())
     }
 
+    /// Whether segments may go that were confirmed only a moment ago: the cap is near, or the
+    /// retention is short.
+    #[must_use]
+    pub fn deletes_soon(&self) -> bool {
+        self.retention_ms < LONG_RETENTION_MS || self.budget.used_bytes() > self.full_bytes()
+    }
+
+    fn full_bytes(&self) -> u64 {
+        self.budget.max_bytes() / 100 * FULL_PERCENT
+    }
+
     /// How many records of a journal the store has not confirmed, and since when at the latest.
     fn tend_one(&self, entry: &JournalEntry, confirmed: u64, now: Instant) -> Result<(u64, Option<u64>), JournalError> {
         let now_ms = u64::try_from(now.ms()).unwrap_or(0);
@@ -81,12 +99,15 @@ impl Keeper {
                 return Ok((0, None));
             }
         }
-        let full_bytes = self.budget.max_bytes() / 100 * FULL_PERCENT;
         let policy = PrunePolicy {
             keep_newer_than_ms,
             now_ms,
-            bytes_to_free: self.budget.used_bytes().saturating_sub(full_bytes),
+            bytes_to_free: self.budget.used_bytes().saturating_sub(self.full_bytes()),
         };
+        if entry.header.is_none() {
+            // Never published, or without a readable start: there is nothing to count.
+            return Ok((0, None));
+        }
         prune(&entry.dir, confirmed, policy, &self.budget)?;
         let last = self.last_seq_of(entry)?;
         let behind = last.saturating_sub(confirmed);

@@ -135,7 +135,11 @@ impl LocalFeed {
                 continue;
             };
             let after_seq = self.cursors.get(&entry.id).copied().unwrap_or(0);
-            let reader = Reader::open(&entry.dir, after_seq)?.with_stats(Arc::clone(&self.stats));
+            // Retired since it was found; or it is met again at the next look.
+            let Ok(reader) = Reader::open(&entry.dir, after_seq) else {
+                continue;
+            };
+            let reader = reader.with_stats(Arc::clone(&self.stats));
             self.tracked.insert(
                 entry.id,
                 Tracked {

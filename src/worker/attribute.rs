@@ -7,6 +7,8 @@ use crate::domain::attribution::{Attribution, GivenClick, GivenCode, Why, attrib
 use crate::domain::click_id::ClickIdKeys;
 use crate::domain::conversion::NewConversion;
 use crate::domain::email_hash::EmailKey;
+use crate::domain::id::BrandId;
+use crate::domain::text::CodeText;
 use crate::domain::time::Instant;
 use crate::store::commit::Decided;
 use crate::store::{Store, StoreError};
@@ -37,17 +39,19 @@ pub(super) async fn decide(
     let links: Vec<_> = links.into_iter().collect();
     let owners = store.link_owners(&links).await?;
 
+    // What no influencer's code can look like is an ordinary coupon.
+    let code_of = |brand: BrandId, text: &str| CodeText::parse(text).ok().map(|code| (brand, code));
     let codes: BTreeSet<_> = conversions
         .iter()
-        .flat_map(|undecided| {
-            undecided
-                .conversion
+        .map(|undecided| &undecided.conversion)
+        .flat_map(|conversion| {
+            conversion
                 .promo_codes
                 .iter()
-                .map(|code| (undecided.conversion.brand, code))
+                .filter_map(|text| code_of(conversion.brand, text))
         })
         .collect();
-    let codes: Vec<_> = codes.into_iter().map(|(brand, code)| (brand, code.clone())).collect();
+    let codes: Vec<_> = codes.into_iter().collect();
     let code_owners = store.code_owners(&codes).await?;
 
     let mut decided = Vec::with_capacity(conversions.len());
@@ -71,7 +75,9 @@ pub(super) async fn decide(
             .iter()
             .map(|text| GivenCode {
                 text: text.clone(),
-                owner: code_owners.get(&(conversion.brand, text.clone())).copied(),
+                owner: code_of(conversion.brand, text)
+                    .and_then(|code| code_owners.get(&code))
+                    .copied(),
             })
             .collect();
         let mut attribution = attribute(conversion.brand, occurred_at, &clicks, &codes);

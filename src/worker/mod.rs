@@ -65,12 +65,28 @@ impl Worker {
         let mut committer = Committer::new(self.store.clone(), AGENT_DATA_VERSION);
         let mut backoff_ms = *BACKOFF_MS.start();
         let mut give_up_at = None;
+        // Whether the feed stands behind records that were not committed.
+        let mut astray = false;
         loop {
             if stopping.is_set() {
                 let until = *give_up_at.get_or_insert_with(|| std::time::Instant::now() + drain_for);
                 if std::time::Instant::now() > until {
                     tracing::warn!("stopping with records left in the journals; the next start commits them");
                     return;
+                }
+            }
+            if astray {
+                match cursors(&self.store).await {
+                    Ok(cursors) => {
+                        self.feed.rewind(cursors);
+                        astray = false;
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "the cursors cannot be read; nothing is committed until they can");
+                        tokio::time::sleep(Duration::from_millis(backoff_ms)).await;
+                        backoff_ms = (backoff_ms * 2).min(*BACKOFF_MS.end());
+                        continue;
+                    }
                 }
             }
             match self.round(&mut committer).await {
@@ -86,13 +102,12 @@ impl Worker {
                 Err(error) => {
                     tracing::error!(%error, "a batch was not committed; reading the cursors again");
                     self.metrics.worker_retries.inc();
-                    self.metrics.store_up.set(0);
+                    if matches!(error, RoundError::Store(StoreError::Engine(_))) {
+                        self.metrics.store_up.set(0);
+                    }
                     tokio::time::sleep(Duration::from_millis(backoff_ms)).await;
                     backoff_ms = (backoff_ms * 2).min(*BACKOFF_MS.end());
-                    // While the cursors cannot be read nothing can be committed either.
-                    if let Ok(cursors) = cursors(&self.store).await {
-                        self.feed.rewind(cursors);
-                    }
+                    astray = true;
                 }
             }
         }

@@ -80,7 +80,7 @@ pub(super) fn code(occurred_at: Instant, code: &GivenCode, repeated: bool) -> To
     };
     Touchpoint {
         kind: TouchKind::PromoCode,
-        given: code.text.as_str().to_owned(),
+        given: code.text.clone(),
         // A code is used when the order is placed.
         at: code.owner.map(|_| occurred_at),
         owner: code.owner.map(|own| Owner {

@@ -16,7 +16,6 @@ use super::click_id::{ClickId, ClickIdError};
 use super::id::{BrandId, CampaignId, InfluencerId, LinkId, PostId, PromoCodeId};
 use super::link::LinkOwner;
 use super::promo_code::{CodeOwner, CodeStatus};
-use super::text::CodeText;
 use super::time::{Instant, SECOND_MS};
 pub use why::Why;
 
@@ -44,7 +43,7 @@ pub struct GivenClick {
 #[derive(Debug, Clone)]
 pub struct GivenCode {
     /// The text that the shop posted.
-    pub text: CodeText,
+    pub text: String,
     /// Its owner in the conversion's brand; `None` for ordinary coupons.
     pub owner: Option<CodeOwner>,
 }
@@ -184,7 +183,7 @@ pub fn attribute(brand: BrandId, occurred_at: Instant, clicks: &[GivenClick], co
         touchpoints.push(judge::click(brand, occurred_at, click, repeated));
     }
     for code in codes {
-        let same = |earlier: &Touchpoint| earlier.given.eq_ignore_ascii_case(code.text.as_str());
+        let same = |earlier: &Touchpoint| earlier.given.trim().to_lowercase() == code.text.trim().to_lowercase();
         let repeated = touchpoints[clicks.len()..].iter().any(same);
         touchpoints.push(judge::code(occurred_at, code, repeated));
     }

@@ -44,7 +44,7 @@ fn reason_of(click: GivenClick) -> Option<Why> {
 
 fn coupon(text: &str) -> GivenCode {
     GivenCode {
-        text: CodeText::parse(text).expect("valid"),
+        text: text.to_owned(),
         owner: None,
     }
 }
