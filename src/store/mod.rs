@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use sqlx::any::AnyPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{AnyConnection, AnyPool, SqlitePool};
+use sqlx::{AnyConnection, AnyPool, Connection as _, SqlitePool};
 use tokio::sync::Mutex;
 
 pub use brands::Brand;
@@ -86,6 +86,9 @@ impl Store {
             .pragma("temp_store", "memory");
         let bulk = SqlitePoolOptions::new()
             .max_connections(1)
+            // When SQLite undoes a transaction by itself (the disk is full), the driver goes on taking it for open,
+            // and the connection would refuse every later one.
+            .before_acquire(|conn, _| Box::pin(async move { Ok(!conn.is_in_transaction()) }))
             .connect_with(options)
             .await?;
         schema::migrate(&bulk).await?;
@@ -96,6 +99,7 @@ impl Store {
         let address = format!("sqlite://{}", address.path());
         let control = AnyPoolOptions::new()
             .max_connections(READERS)
+            .before_acquire(|conn, _| Box::pin(async move { Ok(!conn.is_in_transaction()) }))
             .after_connect(|conn, _| {
                 Box::pin(async move {
                     for pragma in [
@@ -147,7 +151,8 @@ impl Store {
                     Ok(answer)
                 }
                 Err(error) => {
-                    tx.rollback().await?;
+                    // The first error says more than this one, which only means that nothing was left to undo.
+                    let _undone_already = tx.rollback().await;
                     Err(error)
                 }
             }
