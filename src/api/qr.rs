@@ -1,12 +1,13 @@
 //! `/v1/links/{id}/qr.svg` and `.png`: the short link for posters and videos.
 
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use qrcode::render::svg;
 use qrcode::{Color, EcLevel, QrCode};
 
 use super::Api;
 use super::caller::Caller;
+use super::parameters::Parameters;
 use super::problem::Problem;
 use super::resource::id_in_path;
 use crate::domain::id::LinkKind;
@@ -18,8 +19,9 @@ const QUIET_MODULES: usize = 4;
 /// Pixels of one module in the PNG.
 const MODULE_PIXELS: usize = 12;
 
-async fn code(api: &Api, caller: &Caller, id: &str) -> Result<QrCode, Problem> {
+async fn code(api: &Api, caller: &Caller, id: &str, request: &HttpRequest) -> Result<QrCode, Problem> {
     let brand = caller.brand(Need::Read)?;
+    Parameters::of(request).done()?;
     let id = id_in_path::<LinkKind>(id, Link::WHAT)?;
     let link: Link = api.store.get(Some(brand), id.number()).await?;
     let url = api
@@ -42,8 +44,9 @@ pub(super) async fn as_svg(
     api: web::Data<Api>,
     caller: Caller,
     path: web::Path<String>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let code = code(&api, &caller, &path).await?;
+    let code = code(&api, &caller, &path, &request).await?;
     let svg = code.render::<svg::Color<'_>>().min_dimensions(240, 240).build();
     Ok(picture("image/svg+xml", svg.into_bytes()))
 }
@@ -52,8 +55,9 @@ pub(super) async fn as_png(
     api: web::Data<Api>,
     caller: Caller,
     path: web::Path<String>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let code = code(&api, &caller, &path).await?;
+    let code = code(&api, &caller, &path, &request).await?;
     Ok(picture("image/png", png(&code)))
 }
 
