@@ -209,3 +209,45 @@ fn a_setting_that_does_not_exist_or_cannot_be_is_refused_by_name() {
     assert_eq!(slug(&api.link(&api.stage(), &json!({}))).len(), 5);
     process.terminate();
 }
+
+#[test]
+fn an_empty_directory_name_is_refused_before_anything_is_written() {
+    let home = directory();
+    let output = command(std::path::Path::new(""))
+        .current_dir(home.path())
+        .output()
+        .expect("it runs");
+    let told = complaint(&output);
+    assert!(told.contains("LINKLEDGER_DATA_DIR"), "{told}");
+    assert_eq!(std::fs::read_dir(home.path()).expect("a directory").count(), 0);
+}
+
+#[test]
+fn a_secret_that_is_gone_from_a_directory_in_use_is_told() {
+    let home = directory();
+    Process::start(home.path()).terminate();
+    std::fs::remove_file(home.path().join("secret")).expect("the secret");
+    let process = Process::start(home.path());
+    assert!(
+        process.complained().contains("the secret is gone"),
+        "{}",
+        process.complained()
+    );
+    process.terminate();
+}
+
+#[test]
+fn strangers_cannot_fill_the_log() {
+    let home = directory();
+    let process = Process::start(home.path());
+    let before = process.complained();
+    for _ in 0..50 {
+        let mut stream = std::net::TcpStream::connect(process.redirect()).expect("a connection");
+        std::io::Write::write_all(&mut stream, b"nonsense\r\n\r\n").expect("it is taken");
+        let mut answer = Vec::new();
+        let _cut = std::io::Read::read_to_end(&mut stream, &mut answer);
+        assert!(answer.starts_with(b"HTTP/1.1 400"));
+    }
+    assert_eq!(process.complained(), before);
+    process.terminate();
+}

@@ -25,9 +25,13 @@ struct SmallDisk(PathBuf);
 impl SmallDisk {
     /// `None` where this user may not mount.
     fn mount(dir: &Path) -> Option<Self> {
+        Self::mount_of(dir, "1m")
+    }
+
+    fn mount_of(dir: &Path, size: &str) -> Option<Self> {
         std::fs::create_dir_all(dir).expect("a directory");
         let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=1m", "none"])
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "none"])
             .arg(dir)
             .output();
         if mount.is_ok_and(|output| output.status.success()) {
@@ -189,6 +193,33 @@ fn on_a_full_disk_visitors_go_on_and_room_is_enough_to_record_again() {
     assert_eq!(Books::of(&dir).clicks() as u64 + dropped, visitors.answered());
     assert_eq!(conversions(&dir), sold);
     drop(disk);
+}
+
+#[test]
+fn a_store_that_had_no_room_takes_changes_and_commits_again_without_a_restart() {
+    let home = directory();
+    let Some(disk) = SmallDisk::mount_of(&home.path().join("disk"), "6m") else {
+        return;
+    };
+    let dir = home.path().join("disk/data");
+    let process = Process::start(&dir);
+    let api = process.api();
+    let stage = api.stage();
+    let slug = slug(&api.link(&stage, &json!({})));
+    disk.fill();
+    let campaign = format!("/v1/campaigns/{}", stage.campaign);
+    let refused = (0..200).filter(|number| api.patch(&campaign, &json!({"name": format!("n{number}")})).status == 503);
+    assert!(refused.count() > 0, "the disk is not full");
+    assert_eq!(ask(process.redirect(), &visit(&slug)).status, 302);
+    disk.make_room();
+    // Every connection of the store has had its failure by now; each must be good again.
+    for number in 0..20 {
+        api.patch(&campaign, &json!({"name": format!("room{number}")}))
+            .expect(200);
+    }
+    api.convert(&sale("room", None, 100)).expect(200);
+    process.terminate();
+    verify(&dir);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use actix_web::error::PayloadError;
 use actix_web::http::StatusCode;
 use actix_web::{FromRequest, HttpRequest, dev, web};
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
 use super::parameters::Parameters;
@@ -50,7 +50,7 @@ impl FromRequest for Body {
 
 impl Body {
     /// The body as `T`.
-    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+    pub(super) fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Problem> {
         read(self.text()).map_err(|error| Problem::invalid(vec![error]))
     }
 
@@ -60,7 +60,7 @@ impl Body {
 }
 
 /// Reads an object from JSON that is known to be JSON.
-pub(super) fn read<T: DeserializeOwned>(json: &str) -> Result<T, FieldError> {
+pub(super) fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, FieldError> {
     // serde would take an array for an object whose fields come in order.
     if !json.trim_start().starts_with('{') {
         return Err(FieldError {

@@ -132,10 +132,7 @@ async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpR
 /// Every link for itself: what is wrong with one does not keep the others from being made.
 async fn bulk(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Manage)?;
-    let bulk: Bulk<'_> = serde_json::from_str(body.text()).map_err(|_| {
-        let message = "expected an object with one field, `links`: an array of links";
-        Problem::from(Invalid::one("links", message))
-    })?;
+    let bulk: Bulk<'_> = body.read()?;
     if bulk.links.len() > BULK_MAX {
         return Err(Invalid::one("links", format!("at most {BULK_MAX} links at once")).into());
     }

@@ -17,8 +17,11 @@ use crate::domain::text::CodeText;
 use crate::domain::time::Instant;
 use crate::store::{Campaign, Influencer, Post, PromoCode, Record as _, StoreError};
 
-/// Codes that are tried when none was chosen: a handle's fiftieth code deserves a name of its own.
+/// Codes that are tried when none was chosen.
 const MINT_ATTEMPTS: u32 = 50;
+/// From this attempt on the number is drawn: handles without Latin letters share the word they begin with, so the
+/// numbers from 2 on may all be gone.
+const DRAWN_FROM_ATTEMPT: u32 = 20;
 
 impl Resource for PromoCode {
     type Kind = PromoCodeKind;
@@ -76,7 +79,7 @@ async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpR
     loop {
         let code = chosen
             .clone()
-            .unwrap_or_else(|| mint(&influencer.handle, new.discount.as_ref(), attempt));
+            .unwrap_or_else(|| mint(&influencer.handle, new.discount.as_ref(), number(attempt)));
         let made = api.store.create(new.promo_code(brand, code, api.clock.now())).await;
         match made {
             // Somebody else's code: a chosen one is refused, a minted one gets the next number.
@@ -84,6 +87,16 @@ async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpR
             made => return resource::created(&api, brand, &made?).await,
         }
     }
+}
+
+/// The number that a minted code ends in: 0 for none.
+fn number(attempt: u32) -> u32 {
+    if attempt < DRAWN_FROM_ATTEMPT {
+        return attempt;
+    }
+    // A version 4 UUID is random where this looks.
+    let (drawn, ..) = uuid::Uuid::new_v4().as_fields();
+    DRAWN_FROM_ATTEMPT + drawn % 1_000_000
 }
 
 impl New {

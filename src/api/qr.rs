@@ -19,8 +19,9 @@ const QUIET_MODULES: usize = 4;
 /// Pixels of one module in the PNG.
 const MODULE_PIXELS: usize = 12;
 
-async fn code(api: &Api, caller: &Caller, id: &str) -> Result<QrCode, Problem> {
+async fn code(api: &Api, caller: &Caller, id: &str, request: &HttpRequest) -> Result<QrCode, Problem> {
     let brand = caller.brand(Need::Read)?;
+    Parameters::of(request).done()?;
     let id = id_in_path::<LinkKind>(id, Link::WHAT)?;
     let link: Link = api.store.get(Some(brand), id.number()).await?;
     let url = api
@@ -45,8 +46,7 @@ pub(super) async fn as_svg(
     path: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    Parameters::of(&request).done()?;
-    let code = code(&api, &caller, &path).await?;
+    let code = code(&api, &caller, &path, &request).await?;
     let svg = code.render::<svg::Color<'_>>().min_dimensions(240, 240).build();
     Ok(picture("image/svg+xml", svg.into_bytes()))
 }
@@ -57,8 +57,7 @@ pub(super) async fn as_png(
     path: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    Parameters::of(&request).done()?;
-    let code = code(&api, &caller, &path).await?;
+    let code = code(&api, &caller, &path, &request).await?;
     Ok(picture("image/png", png(&code)))
 }
 

@@ -117,6 +117,13 @@ impl DataDir {
             source,
         };
         if !path.exists() {
+            if self.path.join(crate::store::STORE_FILE).exists() {
+                tracing::error!(
+                    path = %path.display(),
+                    "the secret is gone, and a new one is made: click ids that are out there will be foreign, and \
+                     customers will count as new; if there is a backup of the file, stop and put it back"
+                );
+            }
             let mut bytes = [0_u8; SECRET_BYTES];
             getrandom::fill(&mut bytes)?;
             let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();

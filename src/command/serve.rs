@@ -1,5 +1,6 @@
 //! `linkledger serve`.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -26,7 +27,10 @@ pub async fn serve(config: &Config, roles: Roles) -> Result<ExitCode, Failure> {
 
     let mut running = app::start(config, roles, Clock::system()).await?;
     let first_key = running.first_operator_key().await?;
-    greet(&running, config, first_key.as_deref());
+    // Standard output may lie on a full disk: that keeps nobody from being served.
+    if let Err(error) = greet(&running, config, first_key.as_deref()) {
+        tracing::warn!(%error, "what a start prints could not be printed");
+    }
     let asked_to = tokio::select! {
         _ = terminate.recv() => true,
         _ = interrupt.recv() => true,
@@ -41,27 +45,37 @@ pub async fn serve(config: &Config, roles: Roles) -> Result<ExitCode, Failure> {
 /// `SIGXFSZ` on Linux.
 const SIGXFSZ: i32 = 25;
 
-fn greet(running: &Running, config: &Config, first_key: Option<&str>) {
-    println!(
+fn greet(running: &Running, config: &Config, first_key: Option<&str>) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
         "linkledger {} serves {}",
         env!("CARGO_PKG_VERSION"),
         config.data_dir.display()
-    );
+    )?;
     if let Some(address) = running.addresses.redirect {
-        println!("  short links  {} (listening on {address})", running.public_url);
+        writeln!(out, "  short links  {} (listening on {address})", running.public_url)?;
     }
     if let Some(address) = running.addresses.api {
-        println!("  API          {} (listening on {address})", running.api_public_url);
+        writeln!(
+            out,
+            "  API          {} (listening on {address})",
+            running.api_public_url
+        )?;
     }
-    println!("  metrics      http://{}/metrics", running.addresses.metrics);
-    let Some(key) = first_key else { return };
+    writeln!(out, "  metrics      http://{}/metrics", running.addresses.metrics)?;
+    let Some(key) = first_key else {
+        return out.flush();
+    };
     let api = running.api_public_url.as_str();
-    println!(
+    writeln!(
+        out,
         "\nThis is the first start. The operator key is shown this once; keep it:\n\n  {key}\n\n\
          Three lines to try, one after the other:\n\n\
          curl -s -H 'Authorization: Bearer {key}' {api}v1/influencers -d '{{\"handle\":\"mia\",\"name\":\"Mia\"}}'\n\n\
          curl -s -H 'Authorization: Bearer {key}' {api}v1/campaigns \
          -d '{{\"name\":\"Spring\",\"destination_url\":\"https://example.com/\"}}'\n\n\
          curl -s -H 'Authorization: Bearer {key}' '{api}v1/reports?by=total'\n"
-    );
+    )?;
+    out.flush()
 }

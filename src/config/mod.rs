@@ -117,7 +117,7 @@ impl Default for Config {
             slug_length: 8,
             redirect_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             allow_private_destinations: false,
-            log: "info,actix_server=warn".to_owned(),
+            log: "info,actix_server=warn,actix_http=off".to_owned(),
         }
     }
 }
@@ -130,6 +130,9 @@ impl Config {
     pub fn load(mut sources: Sources) -> Result<Self, ConfigError> {
         let mut config = Self::default();
         sources.set("data_dir", &mut config.data_dir, "a directory")?;
+        if config.data_dir.as_os_str().is_empty() {
+            return Err(ConfigError::wrong("data_dir", "`` is not a directory".to_owned()));
+        }
         sources.set(
             "redirect_addr",
             &mut config.redirect_addr,

@@ -18,7 +18,7 @@ pub enum Conflict {
 
 /// How a campaign's conversions are attributed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct AttributionRule {
     /// Look-back window in days of 86,400 s: 1 to 3,650.
     #[serde(default = "default_window_days")]
@@ -27,6 +27,8 @@ pub struct AttributionRule {
     #[serde(default)]
     pub conflict: Conflict,
 }
+
+super::object::only_from_objects!(AttributionRule);
 
 const fn default_window_days() -> u32 {
     DEFAULT_WINDOW_DAYS

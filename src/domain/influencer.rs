@@ -12,7 +12,7 @@ pub const MAX_TAGS: usize = 50;
 
 /// One account on one platform.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct Account {
     /// Such as `instagram`.
     pub platform: Platform,
@@ -22,6 +22,8 @@ pub struct Account {
     #[serde(default)]
     pub followers: u32,
 }
+
+super::object::only_from_objects!(Account);
 
 /// The tier that the largest account gives; `None` without any account.
 #[must_use]

@@ -15,6 +15,7 @@ pub mod invalid;
 pub mod link;
 pub mod location;
 pub mod money;
+mod object;
 mod private_net;
 pub mod promo_code;
 pub mod role;

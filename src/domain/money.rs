@@ -30,7 +30,7 @@ pub struct Currency([u8; 3]);
 /// An amount in minor units of a currency. What comes from outside is held to [`INPUT_MAX`] by [`Money::parse`] and by
 /// `Deserialize`; sums of ours may be larger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct Money {
     /// In minor units: 12999 is 129.99 USD, and 12999 JPY.
     #[serde(deserialize_with = "amount_within_limit")]
@@ -38,6 +38,8 @@ pub struct Money {
     /// The currency.
     pub currency: Currency,
 }
+
+super::object::only_from_objects!(Money);
 
 /// What is wrong with an amount, a currency or a sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

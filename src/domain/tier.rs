@@ -58,7 +58,7 @@ pub struct TierBounds(Bounds);
 
 /// The form on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 struct Bounds {
     micro: u64,
     mid: u64,
@@ -66,6 +66,8 @@ struct Bounds {
     macro_: u64,
     mega: u64,
 }
+
+super::object::only_from_objects!(Bounds);
 
 /// Why something is no tier, or no set of bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -44,7 +44,7 @@ pub enum UtmError {
 
 /// Templates for the five UTM parameters. An absent field says nothing; an empty one says that there is to be none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(remote = "Self", deny_unknown_fields, default)]
 pub struct UtmTemplate {
     /// `utm_source`.
     pub source: Option<UtmPattern>,
@@ -57,6 +57,8 @@ pub struct UtmTemplate {
     /// `utm_content`.
     pub content: Option<UtmPattern>,
 }
+
+super::object::only_from_objects!(UtmTemplate);
 
 /// What the placeholders stand for on one link. What is absent renders to nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

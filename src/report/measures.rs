@@ -29,11 +29,11 @@ pub struct Measures {
     signups: i64,
     downloads: i64,
     add_to_carts: i64,
-    revenue: i64,
-    sale_revenue: i64,
+    revenue: i128,
+    sale_revenue: i128,
     valued_sales: i64,
     sales_with_click: i64,
-    other_currencies: BTreeMap<String, (i64, i64)>,
+    other_currencies: BTreeMap<String, (i64, i128)>,
 }
 
 /// A measure's value in JSON.
@@ -69,14 +69,19 @@ fn ratio(n: i64, d: i64) -> Option<f64> {
     (d != 0).then(|| (n as f64 / d as f64 * 1e6).round() / 1e6)
 }
 
+/// Money as it is written: a sum beyond 64 bits, which no honest shop reaches, shows the largest number there is.
+fn shown(amount: i128) -> i64 {
+    i64::try_from(amount).unwrap_or(if amount < 0 { i64::MIN } else { i64::MAX })
+}
+
 /// `amount / count` in whole minor units, halves away from zero; nothing without a count.
-fn per_piece(amount: i64, count: i64) -> Option<i64> {
+fn per_piece(amount: i128, count: i64) -> Option<i64> {
     if count == 0 {
         return None;
     }
-    let (amount, count) = (i128::from(amount), i128::from(count));
+    let count = i128::from(count);
     let half = if amount < 0 { -count } else { count };
-    i64::try_from((2 * amount + half) / (2 * count)).ok()
+    Some(shown((2 * amount + half) / (2 * count)))
 }
 
 impl Measures {
@@ -123,15 +128,15 @@ impl Measures {
         self.conversions
     }
 
-    pub(super) const fn revenue(&self) -> i64 {
-        self.revenue
+    pub(super) fn revenue(&self) -> i64 {
+        shown(self.revenue)
     }
 
     pub(super) fn other_currencies(&self) -> Vec<OtherCurrency> {
-        let written = |(currency, (conversions, revenue)): (&String, &(i64, i64))| OtherCurrency {
+        let written = |(currency, (conversions, revenue)): (&String, &(i64, i128))| OtherCurrency {
             currency: currency.clone(),
             conversions: *conversions,
-            revenue: *revenue,
+            revenue: shown(*revenue),
         };
         self.other_currencies.iter().map(written).collect()
     }
@@ -149,7 +154,7 @@ impl Measures {
             ("signups", Value::Whole(self.signups)),
             ("downloads", Value::Whole(self.downloads)),
             ("add_to_carts", Value::Whole(self.add_to_carts)),
-            ("revenue", Value::Whole(self.revenue)),
+            ("revenue", Value::Whole(shown(self.revenue))),
             (
                 "value_per_sale",
                 per_piece(self.sale_revenue, self.valued_sales).map_or(Value::Ratio(None), Value::Whole),

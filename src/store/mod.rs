@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use sqlx::any::AnyPoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{AnyConnection, AnyPool, SqlitePool};
+use sqlx::{AnyConnection, AnyPool, Connection as _, SqlitePool};
 use tokio::sync::Mutex;
 
 pub use brands::Brand;
@@ -99,6 +99,9 @@ impl Store {
             .pragma("temp_store", "memory");
         let bulk = SqlitePoolOptions::new()
             .max_connections(1)
+            // When SQLite undoes a transaction by itself (the disk is full), the driver goes on taking it for open,
+            // and the connection would refuse every later one.
+            .before_acquire(|conn, _| Box::pin(async move { Ok(!conn.is_in_transaction()) }))
             .connect_with(options)
             .await?;
         schema::migrate(&bulk).await?;
@@ -107,14 +110,17 @@ impl Store {
         let address = url::Url::from_file_path(std::path::absolute(&file).map_err(sqlx::Error::Io)?)
             .map_err(|()| sqlx::Error::Configuration("the data directory is not a plain path".into()))?;
         let address = format!("sqlite://{}", address.path());
-        let control = AnyPoolOptions::new().max_connections(READERS).after_connect(|conn, _| {
-            Box::pin(async move {
-                for pragma in PRAGMAS {
-                    sqlx::query(*pragma).execute(&mut *conn).await?;
-                }
-                Ok(())
-            })
-        });
+        let control = AnyPoolOptions::new()
+            .max_connections(READERS)
+            .before_acquire(|conn, _| Box::pin(async move { Ok(!conn.is_in_transaction()) }))
+            .after_connect(|conn, _| {
+                Box::pin(async move {
+                    for pragma in PRAGMAS {
+                        sqlx::query(*pragma).execute(&mut *conn).await?;
+                    }
+                    Ok(())
+                })
+            });
         let writer = control.clone().max_connections(1);
         Ok(Self {
             control: control.connect(&address).await?,
@@ -165,7 +171,8 @@ impl Store {
                     Ok(answer)
                 }
                 Err(error) => {
-                    tx.rollback().await?;
+                    // The first error says more than this one, which only means that nothing was left to undo.
+                    let _undone_already = tx.rollback().await;
                     Err(error)
                 }
             }

@@ -74,8 +74,11 @@ pub struct ConversionSum {
     /// How many of them had an eligible click.
     pub with_click: i64,
     /// Their amounts, in minor units.
-    pub amount: i64,
+    pub amount: i128,
 }
+
+/// Amounts are added up in two parts, because one shop's mistake must not overflow a sum and take the reports with it.
+const AMOUNT_PART: i64 = 1_000_000_000;
 
 fn keys(row: &AnyRow, by: &[Entity]) -> Result<Vec<EntityKey>, StoreError> {
     by.iter()
@@ -214,8 +217,10 @@ impl Store {
             .push("conversions.event AS event, conversions.currency AS currency".to_owned());
         sql.group.push("conversions.event, conversions.currency".to_owned());
         sql.select.push("COUNT(*) AS count".to_owned());
-        sql.select
-            .push("CAST(COALESCE(SUM(conversions.amount), 0) AS BIGINT) AS amount".to_owned());
+        sql.select.push(format!(
+            "CAST(COALESCE(SUM(conversions.amount / {AMOUNT_PART}), 0) AS BIGINT) AS amount_high,
+            CAST(COALESCE(SUM(conversions.amount % {AMOUNT_PART}), 0) AS BIGINT) AS amount_low"
+        ));
         sql.select.push(
             "CAST(COALESCE(SUM(CASE WHEN EXISTS (SELECT 1 FROM touchpoints
                 WHERE touchpoints.conversion_id = conversions.id AND touchpoints.kind = 'click'
@@ -234,7 +239,8 @@ impl Store {
                     currency: columns::maybe_text(row, "currency")?,
                     count: columns::int(row, "count")?,
                     with_click: columns::int(row, "with_click")?,
-                    amount: columns::int(row, "amount")?,
+                    amount: i128::from(columns::int(row, "amount_high")?) * i128::from(AMOUNT_PART)
+                        + i128::from(columns::int(row, "amount_low")?),
                 })
             })
             .collect()
