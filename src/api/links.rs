@@ -178,13 +178,7 @@ async fn bulk(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpRes
 async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Read)?;
     let mut parameters = Parameters::of(&request);
-    let mut filters = Vec::new();
-    if let Some(id) = parameters.take::<CampaignId>("campaign_id")? {
-        filters.push(("campaign_id", id.number()));
-    }
-    if let Some(id) = parameters.take::<InfluencerId>("influencer_id")? {
-        filters.push(("influencer_id", id.number()));
-    }
+    let mut filters = parameters.owners()?;
     if let Some(id) = parameters.take::<PostId>("post_id")? {
         filters.push(("post_id", id.number()));
     }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use actix_web::HttpRequest;
 
 use super::problem::Problem;
+use crate::domain::id::{CampaignId, InfluencerId};
 use crate::store::Page;
 
 /// Things on a page where the caller names no number, and at most.
@@ -69,6 +70,18 @@ impl Parameters {
         };
         let archived = self.take::<bool>("archived")?.unwrap_or(false);
         Ok(Page { limit, after, archived })
+    }
+
+    /// Takes `campaign_id` and `influencer_id`: the columns that a list is narrowed down by.
+    pub(super) fn owners(&mut self) -> Result<Vec<(&'static str, i64)>, Problem> {
+        let mut filters = Vec::new();
+        if let Some(id) = self.take::<CampaignId>("campaign_id")? {
+            filters.push(("campaign_id", id.number()));
+        }
+        if let Some(id) = self.take::<InfluencerId>("influencer_id")? {
+            filters.push(("influencer_id", id.number()));
+        }
+        Ok(filters)
     }
 
     /// Nothing may be left.

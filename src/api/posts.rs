@@ -87,13 +87,7 @@ async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpR
 async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Read)?;
     let mut parameters = Parameters::of(&request);
-    let mut filters = Vec::new();
-    if let Some(id) = parameters.take::<CampaignId>("campaign_id")? {
-        filters.push(("campaign_id", id.number()));
-    }
-    if let Some(id) = parameters.take::<InfluencerId>("influencer_id")? {
-        filters.push(("influencer_id", id.number()));
-    }
+    let filters = parameters.owners()?;
     resource::list::<Post>(&api, Some(brand), brand, parameters, &filters).await
 }
 
