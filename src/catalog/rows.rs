@@ -161,3 +161,59 @@ pub(super) fn fold<'b>(slug: &str, buffer: &'b mut [u8]) -> Option<&'b str> {
     folded.make_ascii_lowercase();
     std::str::from_utf8(folded).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(slug: &str, id: i64, created_seq: i64, archived: bool) -> LinkRow {
+        let change = LinkChange {
+            id: LinkId::from_number(id).expect("in range"),
+            brand: BrandId::from_number(1).expect("in range"),
+            campaign: CampaignId::from_number(1).expect("in range"),
+            slug: slug.to_owned(),
+            final_url: "https://example.com/".to_owned(),
+            forward_query: true,
+            expires_at: None,
+            paused: false,
+            archived,
+            created_seq,
+        };
+        LinkRow::new(&change, Some("ll_click"))
+    }
+
+    fn picked(chain: &Chain, slug: &str) -> i64 {
+        chain.pick(slug, "abc").id.number()
+    }
+
+    #[test]
+    fn an_exact_spelling_wins_else_a_live_link_else_the_first_made() {
+        let (chain, added) = Chain::one(row("aBc", 1, 20, false)).with(row("ABC", 2, 10, false));
+        assert!(added);
+        assert_eq!((picked(&chain, "aBc"), picked(&chain, "ABC")), (1, 2));
+        assert_eq!(picked(&chain, "abc"), 2);
+        let (chain, _) = chain.with(row("ABC", 2, 10, true));
+        assert_eq!(picked(&chain, "abc"), 1);
+        assert_eq!(picked(&chain, "ABC"), 2, "a deleted link still answers to its own name");
+    }
+
+    #[test]
+    fn a_slug_that_is_issued_again_after_a_restore_replaces_the_lost_link() {
+        let (chain, added) = Chain::one(row("abc", 1, 10, false)).with(row("abc", 2, 10, false));
+        assert!(!added);
+        assert_eq!(picked(&chain, "abc"), 2);
+        assert_eq!(chain.rows().len(), 1);
+    }
+
+    #[test]
+    fn a_change_reads_back_as_it_was_taken_in() {
+        let row = row("aBc", 7, 3, true);
+        let change = row.to_change("abc");
+        assert_eq!(
+            (change.slug.as_str(), change.id.number(), change.archived),
+            ("aBc", 7, true)
+        );
+        assert_eq!(change.final_url, "https://example.com/");
+        assert!(row.is_spelled("aBc") && !row.is_spelled("abc"));
+    }
+}
