@@ -51,7 +51,7 @@ fn the_first_start_prints_all_that_one_needs_and_keeps_its_secrets_private() {
     if has_curl() {
         assert_eq!(
             (&shown[0]["handle"], &shown[1]["name"]),
-            (&json!("mia"), &json!("Spring")),
+            (&json!("ada"), &json!("First campaign")),
             "{shown:?}"
         );
         assert_eq!(shown[2]["total"]["clicks"], 0, "{shown:?}");

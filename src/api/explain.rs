@@ -27,18 +27,30 @@ pub(super) async fn explain(
         .find(|touch| touch.verdict == "credited" && touch.window_days.is_some());
     let window_days = deciding.or(touchpoints.last()).and_then(|touch| touch.window_days);
     let mut explained = conversions::shown(&stored);
-    explained["why"] = sentence(&stored.state, stored.reason.as_deref()).into();
+    let credited = |kind: &str| {
+        touchpoints
+            .iter()
+            .any(|touch| touch.kind == kind && touch.verdict == "credited")
+    };
+    let credited = (credited("click"), credited("promo_code"));
+    explained["why"] = sentence(&stored.state, stored.reason.as_deref(), credited).into();
     explained["rule"] = json!({"model": "last_touch", "window_days": window_days});
     explained["deal"] = Value::Null;
     explained["touchpoints"] = touchpoints.iter().map(shown).collect::<Vec<_>>().into();
     Ok(HttpResponse::Ok().json(explained))
 }
 
-fn sentence(state: &str, reason: Option<&str>) -> String {
+/// `credited`: whether a click earned it, and whether a code did.
+fn sentence(state: &str, reason: Option<&str>, credited: (bool, bool)) -> String {
     match (state, reason.and_then(Why::from_code)) {
         ("test", _) => "A test order: stored, never counted.".to_owned(),
         (_, Some(why)) => why.sentence().to_owned(),
-        _ => "The last eligible click, the first eligible code, or both earned it.".to_owned(),
+        _ => match credited {
+            (true, true) => "The last eligible click and the promo code of the same influencer earned it.",
+            (false, true) => "The first eligible promo code of the order earned it.",
+            _ => "The last eligible click before the order earned it.",
+        }
+        .to_owned(),
     }
 }
 

@@ -128,6 +128,7 @@ pub async fn start(config: &Config, roles: Roles, clock: Clock) -> Result<Runnin
         retention_ms: u64::from(config.journal_retention_hours) * 3_600_000,
         metrics: metrics.clone(),
         ended: Mutex::default(),
+        sightings: Mutex::default(),
     };
     background.spawn(tasks::keep_journals(
         keeper,

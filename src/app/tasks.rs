@@ -33,17 +33,16 @@ async fn beat(every: Duration, stopping: &mut Stopping) -> bool {
 
 pub(super) async fn keep_journals(keeper: Keeper, store: Store, clock: Clock, mut stopping: Stopping) {
     let keeper = Arc::new(keeper);
+    let mut cursors = Arc::new(crate::stream::Cursors::new());
     while beat(TEND_JOURNALS_EVERY, &mut stopping).await {
-        // Without cursors nothing may be deleted.
-        let Ok(cursors) = worker::cursors(&store).await else {
-            continue;
-        };
+        // Without cursors nothing may be deleted, but how far behind the store is must still be told.
+        let read = worker::cursors(&store).await.ok();
         // A power cut may take back the last commits; what they covered must not be deleted already.
-        if keeper.deletes_soon() && store.make_durable().await.is_err() {
-            continue;
-        }
-        let (keeper, now) = (Arc::clone(&keeper), clock.now());
-        let round = tokio::task::spawn_blocking(move || keeper.tend(&cursors, now)).await;
+        let durable = !keeper.deletes_soon() || store.make_durable().await.is_ok();
+        let may_delete = read.is_some() && durable;
+        cursors = read.map(Arc::new).unwrap_or(cursors);
+        let (keeper, cursors, now) = (Arc::clone(&keeper), Arc::clone(&cursors), clock.now());
+        let round = tokio::task::spawn_blocking(move || keeper.tend(&cursors, may_delete, now)).await;
         match round {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(%error, "the journals could not be tended"),

@@ -72,9 +72,9 @@ fn greet(running: &Running, config: &Config, first_key: Option<&str>) -> std::io
         out,
         "\nThis is the first start. The operator key is shown this once; keep it:\n\n  {key}\n\n\
          Three lines to try, one after the other:\n\n\
-         curl -s -H 'Authorization: Bearer {key}' {api}v1/influencers -d '{{\"handle\":\"mia\",\"name\":\"Mia\"}}'\n\n\
+         curl -s -H 'Authorization: Bearer {key}' {api}v1/influencers -d '{{\"handle\":\"ada\",\"name\":\"Ada\"}}'\n\n\
          curl -s -H 'Authorization: Bearer {key}' {api}v1/campaigns \
-         -d '{{\"name\":\"Spring\",\"destination_url\":\"https://example.com/\"}}'\n\n\
+         -d '{{\"name\":\"First campaign\",\"destination_url\":\"https://example.com/\"}}'\n\n\
          curl -s -H 'Authorization: Bearer {key}' '{api}v1/reports?by=total'\n"
     )?;
     out.flush()

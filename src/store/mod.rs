@@ -137,9 +137,9 @@ impl Store {
         self.bulk.close().await;
     }
 
-    /// Whether the store answers at all.
+    /// Whether the store can be read: from its file, not from what the driver knows by heart.
     pub async fn answers(&self) -> bool {
-        sqlx::query("SELECT 1").execute(&self.control).await.is_ok()
+        self.feed_head().await.is_ok() && self.journals().await.is_ok()
     }
 
     /// Brings everything committed so far to the disk. A worker's commit is not, at first: see

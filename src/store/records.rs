@@ -101,7 +101,7 @@ pub(super) async fn save<R: Record>(conn: &mut AnyConnection, record: &R, seq: i
 fn taken<R: Record>(error: sqlx::Error) -> StoreError {
     match error.as_database_error() {
         Some(database) if database.is_unique_violation() => {
-            let message = format!("is taken: there is already a {} with it", R::WHAT);
+            let message = format!("is taken by another {}", R::WHAT);
             Invalid::one(R::UNIQUE_FIELD, message).into()
         }
         _ => error.into(),

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Cursors;
+use super::sightings::Sightings;
 use crate::domain::time::Instant;
 use crate::journal::{
     Budget, JournalEntry, JournalError, JournalId, JournalStats, PrunePolicy, SyncHandle, backlog, discover, last_seq,
@@ -46,24 +47,35 @@ pub struct Keeper {
     pub metrics: Metrics,
     /// The last sequences of dead journals: they never change, and finding one reads a whole segment.
     pub ended: Mutex<HashMap<JournalId, u64>>,
+    /// When each journal was seen at which sequence.
+    pub sightings: Mutex<HashMap<JournalId, Sightings>>,
+}
+
+fn unsigned_ms(at: Instant) -> u64 {
+    u64::try_from(at.ms()).unwrap_or(0)
 }
 
 impl Keeper {
-    /// One round.
+    /// One round. With `may_delete` unset it only tells how far behind the store is.
     ///
     /// # Errors
     /// [`JournalError`] when the folder cannot be read; single journals are logged and skipped.
-    pub fn tend(&self, cursors: &Cursors, now: Instant) -> Result<(), JournalError> {
+    pub fn tend(&self, cursors: &Cursors, may_delete: bool, now: Instant) -> Result<(), JournalError> {
         let mut unconfirmed = 0_u64;
         let mut oldest_ms: Option<u64> = None;
         let found = discover(&self.root)?;
+        let stands = |id: &JournalId| found.iter().any(|entry| entry.id == *id);
         self.ended
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .retain(|id, _| found.iter().any(|entry| entry.id == *id));
+            .retain(|id, _| stands(id));
+        self.sightings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|id, _| stands(id));
         for entry in found {
             let confirmed = cursors.get(&entry.id).copied().unwrap_or(0);
-            match self.tend_one(&entry, confirmed, now) {
+            match self.tend_one(&entry, confirmed, may_delete, now) {
                 Ok((behind, since_ms)) => {
                     unconfirmed += behind;
                     oldest_ms = oldest_ms.into_iter().chain(since_ms).min();
@@ -72,7 +84,7 @@ impl Keeper {
                 Err(error) => tracing::error!(journal = %entry.id, %error, "a journal could not be tended"),
             }
         }
-        let now_ms = u64::try_from(now.ms()).unwrap_or(0);
+        let now_ms = unsigned_ms(now);
         let age_ms = oldest_ms.map_or(0, |oldest| now_ms.saturating_sub(oldest));
         self.publish(unconfirmed, age_ms);
         Ok(())
@@ -90,13 +102,44 @@ impl Keeper {
     }
 
     /// How many records of a journal the store has not confirmed, and since when at the latest.
-    fn tend_one(&self, entry: &JournalEntry, confirmed: u64, now: Instant) -> Result<(u64, Option<u64>), JournalError> {
-        let now_ms = u64::try_from(now.ms()).unwrap_or(0);
+    fn tend_one(
+        &self,
+        entry: &JournalEntry,
+        confirmed: u64,
+        may_delete: bool,
+        now: Instant,
+    ) -> Result<(u64, Option<u64>), JournalError> {
+        if may_delete {
+            self.delete_confirmed(entry, confirmed, now)?;
+        }
+        if entry.header.is_none() || !entry.dir.exists() {
+            // Never published, without a readable start, or just retired: there is nothing to count.
+            return Ok((0, None));
+        }
+        let last = self.last_seq_of(entry)?;
+        let since_ms = self
+            .sightings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(entry.id)
+            .or_default()
+            .unconfirmed_since_ms(unsigned_ms(now), last, confirmed);
+        let behind = last.saturating_sub(confirmed);
+        if behind == 0 || since_ms.is_some() {
+            return Ok((behind, since_ms.filter(|_| behind > 0)));
+        }
+        let facts = backlog(&entry.dir, confirmed, last)?;
+        let created_ms = entry.header.map(|header| header.created_at_ms);
+        Ok((behind, facts.not_before_ms.or(created_ms)))
+    }
+
+    fn delete_confirmed(&self, entry: &JournalEntry, confirmed: u64, now: Instant) -> Result<(), JournalError> {
+        let now_ms = unsigned_ms(now);
         let keep_newer_than_ms = self.retention_ms;
         if !entry.live {
             retire(&entry.dir, confirmed, keep_newer_than_ms, now_ms, &self.budget)?;
             if !entry.dir.exists() {
-                return Ok((0, None));
+                return Ok(());
             }
         }
         let policy = PrunePolicy {
@@ -104,19 +147,8 @@ impl Keeper {
             now_ms,
             bytes_to_free: self.budget.used_bytes().saturating_sub(self.full_bytes()),
         };
-        if entry.header.is_none() {
-            // Never published, or without a readable start: there is nothing to count.
-            return Ok((0, None));
-        }
         prune(&entry.dir, confirmed, policy, &self.budget)?;
-        let last = self.last_seq_of(entry)?;
-        let behind = last.saturating_sub(confirmed);
-        if behind == 0 {
-            return Ok((0, None));
-        }
-        let facts = backlog(&entry.dir, confirmed, last)?;
-        let created_ms = entry.header.map(|header| header.created_at_ms);
-        Ok((behind, facts.not_before_ms.or(created_ms)))
+        Ok(())
     }
 
     fn last_seq_of(&self, entry: &JournalEntry) -> Result<u64, JournalError> {

@@ -11,6 +11,7 @@
 mod keeper;
 mod local;
 mod progress;
+mod sightings;
 
 use std::collections::HashMap;
 
@@ -19,6 +20,7 @@ use crate::journal::{JournalId, Lost, Purpose, Record};
 pub use keeper::{Keeper, LiveJournal};
 pub use local::LocalFeed;
 pub use progress::Progress;
+pub use sightings::Sightings;
 
 /// The folder of the data directory that holds the journals.
 pub const JOURNALS_DIR: &str = "journals";
