@@ -9,9 +9,8 @@ use super::caller::Caller;
 use super::parameters::{Parameters, cursor};
 use super::problem::Problem;
 use crate::domain::id::{BrandId, Id, IdKind};
-use crate::domain::invalid::Invalid;
 use crate::domain::role::Need;
-use crate::store::{Brand, Record, Scope, StoreError};
+use crate::store::{Brand, Record, Scope, standing};
 
 /// What is known while things are shown.
 pub(super) struct Showing<'a> {
@@ -53,14 +52,7 @@ pub(super) async fn show_in<R: Resource>(api: &Api, brand: BrandId, record: &R) 
 
 /// What a field refers to; refused when this brand does not have it or has archived it.
 pub(super) async fn must_stand<R: Record>(api: &Api, brand: BrandId, number: i64, field: &str) -> Result<R, Problem> {
-    match api.store.get::<R>(Some(brand), number).await {
-        Ok(record) if record.archived_at().is_none() => Ok(record),
-        Ok(_) => Err(Invalid::one(field, format!("this {} is archived", R::WHAT)).into()),
-        Err(StoreError::NotFound { what }) => {
-            Err(Invalid::one(field, format!("there is no such {what} in this brand")).into())
-        }
-        Err(other) => Err(other.into()),
-    }
+    Ok(standing(api.store.get(Some(brand), number).await, field)?)
 }
 
 /// `201` with the bare resource.

@@ -14,7 +14,7 @@ use std::time::Duration;
 use actix_web::dev::ServerHandle;
 use url::Url;
 
-use crate::catalog::{Catalog, SnapshotError};
+use crate::catalog::Catalog;
 use crate::journal::{JournalError, Syncer};
 use crate::metrics::Metrics;
 use crate::shutdown::Shutdown;
@@ -103,9 +103,6 @@ pub enum StartError {
     /// The journals.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// The snapshot, where it is all there is.
-    #[error(transparent)]
-    Snapshot(#[from] SnapshotError),
     /// An address that cannot be listened on.
     #[error("cannot listen on {address} ({setting}): {source}")]
     Bind {

@@ -96,7 +96,7 @@ impl Catalog {
         let _turn = self.applying.lock().await;
         let head = store.feed_head().await?;
         let position = self.position();
-        if head == position && !self.stale.load(Ordering::Relaxed) {
+        if head == position && !self.is_stale() {
             return Ok(());
         }
         let restored = head < position;
@@ -107,7 +107,7 @@ impl Catalog {
         if self.apply_tables(&changes, restored) {
             self.stale.store(true, Ordering::Relaxed);
         }
-        let after = if self.stale.load(Ordering::Relaxed) { 0 } else { after };
+        let after = if self.is_stale() { 0 } else { after };
         if after == 0 {
             // Growing step by step would hold two tables at a time.
             let count = usize::try_from(store.count_links().await?).unwrap_or(0);

@@ -90,16 +90,12 @@ impl Store {
     pub async fn set_configured_key(&self, key: ApiKey) -> Result<(), StoreError> {
         self.transact(move |conn| -> Work<'_, ()> {
             Box::pin(async move {
-                let standing = "SELECT COUNT(*) FROM api_keys WHERE brand_id IS NULL AND archived_at_ms IS NULL
+                let standing = "SELECT hash FROM api_keys WHERE brand_id IS NULL AND archived_at_ms IS NULL
                     AND (hash = $1 OR name = $2)";
-                let query = sqlx::query_scalar::<_, i64>(standing)
+                let query = sqlx::query_scalar::<_, String>(standing)
                     .bind(&key.hash)
                     .bind(key.name.as_str());
-                let of_this_name: i64 = query.fetch_one(&mut *conn).await?;
-                let exact = "SELECT COUNT(*) FROM api_keys WHERE brand_id IS NULL AND archived_at_ms IS NULL
-                    AND hash = $1";
-                let this_one: i64 = sqlx::query_scalar(exact).bind(&key.hash).fetch_one(&mut *conn).await?;
-                if of_this_name == 1 && this_one == 1 {
+                if query.fetch_all(&mut *conn).await? == [key.hash.as_str()] {
                     return Ok(());
                 }
                 let seq = take_feed(conn, 2).await?;

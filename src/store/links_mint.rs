@@ -72,31 +72,18 @@ struct Minting<'c> {
     influencers: HashMap<InfluencerId, Influencer>,
 }
 
-/// What was looked up and must exist, as an error in the field that named it.
-fn named<R: super::Record>(found: Result<R, StoreError>, field: &str) -> Result<R, StoreError> {
-    match found {
-        Err(StoreError::NotFound { what }) => {
-            Err(Invalid::one(field, format!("there is no such {what} in this brand")).into())
-        }
-        Ok(record) if record.archived_at().is_some() => {
-            Err(Invalid::one(field, format!("this {} is archived", R::WHAT)).into())
-        }
-        other => other,
-    }
-}
-
 impl Minting<'_> {
     async fn make(&mut self, draft: LinkDraft) -> Result<Link, StoreError> {
         let scope = Some(self.brand);
         if !self.campaigns.contains_key(&draft.campaign_id) {
-            let found = named(
+            let found = records::standing(
                 records::find(self.conn, scope, draft.campaign_id.number()).await,
                 "campaign_id",
             )?;
             self.campaigns.insert(draft.campaign_id, found);
         }
         if !self.influencers.contains_key(&draft.influencer_id) {
-            let found = named(
+            let found = records::standing(
                 records::find(self.conn, scope, draft.influencer_id.number()).await,
                 "influencer_id",
             )?;
@@ -170,7 +157,9 @@ impl Minting<'_> {
     async fn settle_post(&mut self, draft: &LinkDraft) -> Result<Option<Post>, StoreError> {
         let post: Post = match &draft.post {
             PostChoice::None => return Ok(None),
-            PostChoice::Id(id) => named(records::find(self.conn, Some(self.brand), id.number()).await, "post_id")?,
+            PostChoice::Id(id) => {
+                records::standing(records::find(self.conn, Some(self.brand), id.number()).await, "post_id")?
+            }
             PostChoice::Label(label) => {
                 let Some(platform) = draft.platform.clone() else {
                     return Err(Invalid::one("platform", "is required where `post` names a post by its label").into());
@@ -189,7 +178,7 @@ impl Minting<'_> {
                     created_at: self.now,
                     archived_at: None,
                 };
-                named(posts::find_or_make(self.conn, wanted, seq).await, "post")?
+                records::standing(posts::find_or_make(self.conn, wanted, seq).await, "post")?
             }
         };
         if post.campaign_id != draft.campaign_id || post.influencer_id != draft.influencer_id {

@@ -46,7 +46,7 @@ pub use keys::ApiKey;
 pub use links::{Link, LinkDraft, LinkEdit, PostChoice, SlugPolicy};
 pub use posts::Post;
 pub use promo_codes::PromoCode;
-pub use records::{Listed, Page, Record, Scope};
+pub use records::{Listed, Page, Record, Scope, standing};
 pub use verify::{Mismatch, Verified};
 
 /// A future that a transaction runs.

@@ -240,3 +240,19 @@ pub(super) fn refuse_archived<R: Record>(record: &R) -> Result<(), Invalid> {
         )),
     }
 }
+
+/// What a field of a request refers to: it must be there and not archived, else that field is wrong.
+///
+/// # Errors
+/// [`StoreError::Invalid`] naming `field`; other errors as they were found.
+pub fn standing<R: Record>(found: Result<R, StoreError>, field: &str) -> Result<R, StoreError> {
+    match found {
+        Err(StoreError::NotFound { what }) => {
+            Err(Invalid::one(field, format!("there is no such {what} in this brand")).into())
+        }
+        Ok(record) if record.archived_at().is_some() => {
+            Err(Invalid::one(field, format!("this {} is archived", R::WHAT)).into())
+        }
+        other => other,
+    }
+}
