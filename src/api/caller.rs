@@ -9,7 +9,7 @@ use actix_web::{FromRequest, HttpRequest, dev, web};
 use super::Api;
 use super::problem::Problem;
 use crate::catalog::KeyGate;
-use crate::domain::id::BrandId;
+use crate::domain::id::{BrandId, KeyId};
 use crate::domain::role::{Need, Role};
 
 /// The header by which an operator names a brand.
@@ -85,6 +85,11 @@ fn authenticate(request: &HttpRequest) -> Result<Caller, Problem> {
 }
 
 impl Caller {
+    /// The key itself, for the record of who did what.
+    pub(super) const fn key(&self) -> KeyId {
+        self.gate.id
+    }
+
     /// The role of the key.
     pub(super) const fn role(&self) -> Role {
         self.gate.role

@@ -5,7 +5,7 @@
 //! it. A damaged file must be known as damaged, and a crash while writing must leave the last good one.
 //!
 //! # Format
-//! Magic `LLSNAP1\n`, then entries of `u32` length (little-endian) and `postcard` bytes: first the
+//! Magic `LLSNAP2\n`, then entries of `u32` length (little-endian) and `postcard` bytes: first the
 //! head with the feed's position, then brands, campaigns, keys, links. Length 0 ends them; the
 //! CRC32C of everything before it follows as `u32`.
 //!
@@ -30,7 +30,7 @@ use crate::domain::role::Role;
 use crate::domain::time::Instant;
 use crate::store::LinkChange;
 
-const MAGIC: &[u8; 8] = b"LLSNAP1\n";
+const MAGIC: &[u8; 8] = b"LLSNAP2\n";
 const ENTRY_MAX_BYTES: u32 = 1 << 20;
 
 /// A snapshot that cannot be used or written.
@@ -58,6 +58,7 @@ enum Entry {
     },
     Campaign(CampaignEntry),
     Key {
+        id: i64,
         hash: String,
         brand: Option<i64>,
         role: Role,
@@ -180,6 +181,7 @@ impl Catalog {
             put(
                 out,
                 &Entry::Key {
+                    id: gate.id.number(),
                     hash: hash.clone(),
                     brand,
                     role: gate.role,
@@ -298,9 +300,9 @@ impl super::Tables {
                 let (id, brand): (CampaignId, BrandId) = (known(entry.id)?, known(entry.brand)?);
                 self.put_gate(id, brand, season, entry.fallback_url.as_deref());
             }
-            Entry::Key { hash, brand, role } => {
-                let brand = brand.map(known).transpose()?;
-                self.keys.insert(hash, KeyGate { brand, role });
+            Entry::Key { id, hash, brand, role } => {
+                let (id, brand) = (known(id)?, brand.map(known).transpose()?);
+                self.keys.insert(hash, KeyGate { id, brand, role });
             }
             Entry::Head { .. } | Entry::Link(_) => {}
         }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::domain::id::{BrandId, CampaignId};
+use crate::domain::id::{BrandId, CampaignId, KeyId};
 use crate::domain::link::Season;
 use crate::domain::location::LocationTemplate;
 use crate::domain::role::Role;
@@ -33,6 +33,8 @@ pub struct CampaignGate {
 /// What a key opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyGate {
+    /// The key's id.
+    pub id: KeyId,
     /// Its brand; `None` for operators.
     pub brand: Option<BrandId>,
     /// What it may do.
@@ -142,6 +144,7 @@ impl Tables {
             self.keys.remove(&key.hash);
         } else {
             let gate = KeyGate {
+                id: key.id,
                 brand: key.brand_id,
                 role: key.role,
             };

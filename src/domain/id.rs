@@ -182,6 +182,12 @@ id_kinds! {
     PromoCodeId = PromoCodeKind("prm");
     /// A link. 48 bits, so that a click id can carry it.
     LinkId = LinkKind("lnk", 48);
+    /// An influencer's own terms in one campaign.
+    DealId = DealKind("dea");
+    /// Followers of an account at one instant.
+    FollowerCountId = FollowerCountKind("fol");
+    /// A post's figures at one instant.
+    PostMetricsId = PostMetricsKind("met");
 }
 
 #[cfg(test)]

@@ -8,7 +8,10 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use super::StoreError;
 
 /// Every migration of the SQLite schema, oldest first. A file that has shipped is never edited.
-const SQLITE: &[(i64, &str, &str)] = &[(1, "ledger", include_str!("../../migrations/sqlite/0001_ledger.sql"))];
+const SQLITE: &[(i64, &str, &str)] = &[
+    (1, "ledger", include_str!("../../migrations/sqlite/0001_ledger.sql")),
+    (2, "product", include_str!("../../migrations/sqlite/0002_product.sql")),
+];
 
 pub(super) async fn migrate(pool: &SqlitePool) -> Result<(), StoreError> {
     let made = |&(version, description, sql): &(i64, &'static str, &'static str)| {
