@@ -11,7 +11,7 @@ use linkledger::domain::campaign::AttributionRule;
 use linkledger::domain::id::{CampaignId, InfluencerId, LinkId};
 use linkledger::domain::text::{Handle, Name, Platform};
 use linkledger::domain::utm::{UtmPattern, UtmTemplate};
-use linkledger::store::{Brand, Campaign, Influencer, LinkDraft, PostChoice, SlugPolicy, Store};
+use linkledger::store::{Brand, Campaign, Influencer, LinkDraft, MintTerms, PostChoice, SlugPolicy, Store};
 
 /// Whatever goes wrong ends the bench and is printed.
 pub(crate) type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -99,6 +99,12 @@ pub(crate) async fn links(store: &Store, count: usize) -> Outcome<Vec<LinkId>> {
 
     let bar = bar(count, "minting links");
     let mut made = Vec::with_capacity(count);
+    let terms = MintTerms {
+        brand: brand.id,
+        policy: SlugPolicy::Strict,
+        slug_length: SLUG_LENGTH,
+        now,
+    };
     while made.len() < count {
         let drafts = (made.len()..count.min(made.len() + MINT_AT_ONCE)).map(|number| {
             Ok(LinkDraft {
@@ -115,8 +121,7 @@ pub(crate) async fn links(store: &Store, count: usize) -> Outcome<Vec<LinkId>> {
             })
         });
         let drafts = drafts.collect::<Outcome<Vec<_>>>()?;
-        let minted = store.mint_links(brand.id, drafts, SlugPolicy::Strict, SLUG_LENGTH, now);
-        for link in minted.await? {
+        for link in store.mint_links(terms, drafts).await? {
             made.push(link.map_err(|wrong| wrong.to_string())?.id);
         }
         bar.set_position(made.len() as u64);

@@ -1,14 +1,16 @@
 //! `/v1/brands`: operators make and change them; everybody else sees their own.
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
 use super::Api;
 use super::body::{Body, given};
 use super::caller::Caller;
+use super::once::{Once, json};
 use super::parameters::Parameters;
 use super::problem::Problem;
-use super::resource::{self, Resource, id_in_path};
+use super::resource::{self, Resource, Showing, id_in_path, show};
 use crate::domain::id::{BrandId, BrandKind};
 use crate::domain::invalid::Invalid;
 use crate::domain::money::Currency;
@@ -52,8 +54,17 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(super::at("/v1/brands/{id}").get(get).patch(update).delete(archive));
 }
 
-async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpResponse, Problem> {
+async fn create(
+    api: web::Data<Api>,
+    caller: Caller,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
     caller.must(Need::Operate)?;
+    let once = Once::of(&api, &caller, None, &request, &body)?;
+    if let Some(kept) = once.kept().await? {
+        return Ok(kept.into());
+    }
     let new: New = body.read()?;
     let brand = Brand {
         id: BrandId::random(),
@@ -62,12 +73,21 @@ async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpR
         timezone: new.timezone.unwrap_or_else(TimeZoneName::utc),
         click_param: new.click_param.unwrap_or_else(|| Some(ClickParam::standard())),
         tier_bounds: new.tier_bounds.unwrap_or_default(),
-        created_at: api.clock.now(),
+        created_at: once.now(),
         archived_at: None,
     };
-    let brand = api.store.create(brand).await?;
+    // It is shown as its own: it is not in the store before it is answered.
+    let (shared, own) = (api.clone(), brand.clone());
+    let answering = once.answering(move |brand| {
+        let showing = Showing {
+            api: &shared,
+            brand: &own,
+        };
+        json(StatusCode::CREATED, &show(brand, &showing))
+    });
+    let answer = api.store.create_once(brand, answering).await?;
     api.in_force().await;
-    resource::created(&api, brand.id, &brand).await
+    Ok(answer.into())
 }
 
 async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {

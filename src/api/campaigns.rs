@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::Api;
 use super::body::{Body, given};
 use super::caller::Caller;
+use super::once::Once;
 use super::parameters::Parameters;
 use super::problem::Problem;
 use super::resource::{self, Resource, id_in_path};
@@ -78,8 +79,17 @@ fn check(campaign: &Campaign) -> Result<(), Invalid> {
     campaign.attribution.check()
 }
 
-async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpResponse, Problem> {
+async fn create(
+    api: web::Data<Api>,
+    caller: Caller,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Manage)?;
+    let once = Once::of(&api, &caller, Some(brand), &request, &body)?;
+    if let Some(kept) = once.kept().await? {
+        return Ok(kept.into());
+    }
     let new: New = body.read()?;
     let fallback = new
         .fallback_url
@@ -98,13 +108,13 @@ async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpR
         starts_at: new.starts_at,
         ends_at: new.ends_at,
         attribution: new.attribution.unwrap_or_default(),
-        created_at: api.clock.now(),
+        created_at: once.now(),
         archived_at: None,
     };
     check(&campaign)?;
-    let campaign = api.store.create(campaign).await?;
+    let answer = once.create(brand, campaign).await?;
     api.in_force().await;
-    resource::created(&api, brand, &campaign).await
+    Ok(answer)
 }
 
 async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::Api;
 use super::body::{Body, given};
 use super::caller::Caller;
+use super::once::Once;
 use super::parameters::Parameters;
 use super::problem::Problem;
 use super::resource::{self, Resource, Showing, id_in_path};
@@ -80,8 +81,17 @@ fn check(accounts: &[Account], tags: &[Label]) -> Result<(), Invalid> {
     wrong.or()
 }
 
-async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpResponse, Problem> {
+async fn create(
+    api: web::Data<Api>,
+    caller: Caller,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Manage)?;
+    let once = Once::of(&api, &caller, Some(brand), &request, &body)?;
+    if let Some(kept) = once.kept().await? {
+        return Ok(kept.into());
+    }
     let new: New = body.read()?;
     let (accounts, tags) = (new.accounts.unwrap_or_default(), new.tags.unwrap_or_default());
     check(&accounts, &tags)?;
@@ -94,11 +104,10 @@ async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpR
         accounts,
         tags,
         share_token: nanoid::nanoid!(SHARE_TOKEN_CHARS),
-        created_at: api.clock.now(),
+        created_at: once.now(),
         archived_at: None,
     };
-    let influencer = api.store.create(influencer).await?;
-    resource::created(&api, brand, &influencer).await
+    once.create(brand, influencer).await
 }
 
 async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {

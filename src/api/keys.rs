@@ -2,10 +2,12 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::Api;
 use super::body::Body;
 use super::caller::{Caller, key_hash};
+use super::once::Once;
 use super::parameters::Parameters;
 use super::problem::Problem;
 use super::resource::{self, Resource, id_in_path};
@@ -14,7 +16,7 @@ use crate::domain::invalid::Invalid;
 use crate::domain::role::{Need, Role};
 use crate::domain::text::Name;
 use crate::domain::time::Instant;
-use crate::store::{ApiKey, Record as _, Scope};
+use crate::store::{Answer, ApiKey, OnceKey, Record as _, Scope};
 
 /// Random characters of a key: 40 of 62 letters and digits are 238 bits.
 const KEY_CHARS: usize = 40;
@@ -26,11 +28,56 @@ impl Resource for ApiKey {
     type Kind = KeyKind;
 }
 
+fn alphabet() -> Vec<char> {
+    ('0'..='9').chain('a'..='z').chain('A'..='Z').collect()
+}
+
 /// Draws a new key.
 #[must_use]
 pub fn draw_key() -> String {
-    let alphabet: Vec<char> = ('0'..='9').chain('a'..='z').chain('A'..='Z').collect();
-    format!("{KEY_PREFIX}{}", nanoid::nanoid!(KEY_CHARS, &alphabet))
+    format!("{KEY_PREFIX}{}", nanoid::nanoid!(KEY_CHARS, &alphabet()))
+}
+
+/// Where a new key comes from. A repeated creation must show the key again, and it is stored nowhere: so under an
+/// `Idempotency-Key` it is not drawn but made, from the installation's secret and all that makes up the request.
+enum Source {
+    Drawn(String),
+    Made(OnceKey),
+}
+
+impl Source {
+    fn of(once: &Once) -> Self {
+        once.key()
+            .map_or_else(|| Self::Drawn(draw_key()), |key| Self::Made(key.clone()))
+    }
+
+    /// The key that was created at this time; another day the same request is another creation.
+    fn key(&self, api: &Api, created_at: &str) -> String {
+        let request = match self {
+            Self::Drawn(key) => return key.clone(),
+            Self::Made(request) => request,
+        };
+        let caller = request.caller.to_string();
+        let words = [&caller, &request.route, &request.given, &request.body_hash, created_at];
+        let alphabet = alphabet();
+        // Bytes beyond the last whole round of the alphabet would favour its first letters.
+        let rounds = usize::from(u8::MAX) / alphabet.len() * alphabet.len();
+        let bytes = api.key_seed.bytes(&words).map(usize::from);
+        let letters = bytes
+            .filter(|byte| *byte < rounds)
+            .map(|byte| alphabet[byte % alphabet.len()]);
+        format!("{KEY_PREFIX}{}", letters.take(KEY_CHARS).collect::<String>())
+    }
+
+    /// The answer with the key, this once. `null` where the secret that made it is no longer among the installation's.
+    fn reveal(&self, api: &Api, answer: &Answer) -> HttpResponse {
+        let mut shown: Value = serde_json::from_str(&answer.body).unwrap_or_default();
+        let text = |field: &str| shown[field].as_str().unwrap_or_default();
+        let key = self.key(api, text("created_at"));
+        let key = key.starts_with(text("hint")).then_some(key);
+        shown["key"] = key.into();
+        HttpResponse::Created().json(shown)
+    }
 }
 
 /// A key that is to be stored.
@@ -88,28 +135,34 @@ fn scope(caller: &Caller) -> Result<Scope, Problem> {
     Ok(caller.own_brand())
 }
 
-async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpResponse, Problem> {
+async fn create(
+    api: web::Data<Api>,
+    caller: Caller,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Manage)?;
+    let once = Once::of(&api, &caller, Some(brand), &request, &body)?;
+    if let Some(kept) = once.kept().await? {
+        return Ok(Source::of(&once).reveal(&api, &kept));
+    }
     let new: New = body.read()?;
     let role = new.role.unwrap_or(Role::Read);
     if role == Role::Operator && caller.role() != Role::Operator {
         return Err(Problem::forbidden("Only an operator can make operator keys."));
     }
-    let key = draw_key();
-    let stored = api
-        .store
-        .create(ApiKey::from(NewKey {
-            key: &key,
-            name: new.name,
-            role,
-            brand: (role != Role::Operator).then_some(brand),
-            now: api.clock.now(),
-        }))
-        .await?;
+    let source = Source::of(&once);
+    let stored = ApiKey::from(NewKey {
+        key: &source.key(&api, &once.now().to_string()),
+        name: new.name,
+        role,
+        brand: (role != Role::Operator).then_some(brand),
+        now: once.now(),
+    });
+    let answering = once.showing(brand).await?;
+    let answer = api.store.create_once(stored, answering).await?;
     api.in_force().await;
-    let mut shown = resource::show_in(&api, brand, &stored).await?;
-    shown["key"] = key.into();
-    Ok(HttpResponse::Created().json(shown))
+    Ok(source.reveal(&api, &answer))
 }
 
 async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {

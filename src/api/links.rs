@@ -1,19 +1,21 @@
 //! `/v1/links`, one by one and in bulk.
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::Api;
 use super::body::{Body, given, read};
 use super::caller::Caller;
 use super::campaigns::target;
+use super::once::{Once, json};
 use super::parameters::Parameters;
 use super::problem::Problem;
 use super::qr;
 use super::resource::{self, Resource, Showing, id_in_path, show};
-use crate::domain::id::{CampaignId, InfluencerId, LinkKind, PostId};
+use crate::domain::id::{BrandId, CampaignId, InfluencerId, LinkKind, PostId};
 use crate::domain::invalid::Invalid;
 use crate::domain::role::Need;
 use crate::domain::slug::Slug;
@@ -21,7 +23,7 @@ use crate::domain::target_url::TargetPolicy;
 use crate::domain::text::{Label, Platform};
 use crate::domain::time::Instant;
 use crate::domain::utm::UtmTemplate;
-use crate::store::{Link, LinkDraft, LinkEdit, PostChoice, Record as _, SlugPolicy};
+use crate::store::{Link, LinkDraft, LinkEdit, MintTerms, PostChoice, Record as _, SlugPolicy};
 
 /// Links of one bulk request.
 const BULK_MAX: usize = 1000;
@@ -114,24 +116,41 @@ impl New {
     }
 }
 
-async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpResponse, Problem> {
+async fn create(
+    api: web::Data<Api>,
+    caller: Caller,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Manage)?;
+    let once = Once::of(&api, &caller, Some(brand), &request, &body)?;
+    if let Some(kept) = once.kept().await? {
+        return Ok(kept.into());
+    }
     let draft = body.read::<New>()?.draft(&api.targets)?;
-    let now = api.clock.now();
-    let mut made = api
-        .store
-        .mint_links(brand, vec![draft], SlugPolicy::Strict, api.slug_length, now)
-        .await?;
-    let link = made
-        .pop()
-        .unwrap_or_else(|| Err(Invalid::one("(body)", "no link was made")))?;
+    let answering = once.showing(brand).await?;
+    let terms = minting(&api, brand, &once);
+    let answer = api.store.mint_link_once(terms, draft, answering).await?;
     api.in_force().await;
-    resource::created(&api, brand, &link).await
+    Ok(answer.into())
+}
+
+fn minting(api: &Api, brand: BrandId, once: &Once) -> MintTerms {
+    MintTerms {
+        brand,
+        policy: SlugPolicy::Strict,
+        slug_length: api.slug_length,
+        now: once.now(),
+    }
 }
 
 /// Every link for itself: what is wrong with one does not keep the others from being made.
-async fn bulk(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpResponse, Problem> {
+async fn bulk(api: web::Data<Api>, caller: Caller, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Manage)?;
+    let once = Once::of(&api, &caller, Some(brand), &request, &body)?;
+    if let Some(kept) = once.kept().await? {
+        return Ok(kept.into());
+    }
     let bulk: Bulk<'_> = body.read()?;
     if bulk.links.len() > BULK_MAX {
         return Err(Invalid::one("links", format!("at most {BULK_MAX} links at once")).into());
@@ -146,33 +165,35 @@ async fn bulk(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpRes
         })
         .collect();
     let drafts = parsed.iter().filter_map(|draft| draft.as_ref().ok().cloned()).collect();
-    let now = api.clock.now();
-    let made = api
-        .store
-        .mint_links(brand, drafts, SlugPolicy::Strict, api.slug_length, now)
-        .await?;
-    api.in_force().await;
-
+    let terms = minting(&api, brand, &once);
     let brand = resource::brand_of(&api, brand).await?;
-    let showing = Showing {
-        api: &api,
-        brand: &brand,
-    };
-    let mut made = made.into_iter();
-    let results: Vec<Value> = parsed
-        .into_iter()
-        .map(|draft| {
-            let outcome = draft.and_then(|_| {
-                made.next()
-                    .unwrap_or_else(|| Err(Invalid::one("(body)", "the store gave no answer for this link")))
-            });
-            match outcome {
-                Ok(link) => json!({"status": 201, "link": show(&link, &showing)}),
-                Err(wrong) => json!({"status": 422, "errors": wrong.0}),
-            }
-        })
-        .collect();
-    Ok(HttpResponse::Ok().json(json!({ "results": results })))
+    let shared = api.clone();
+    let answering = once.answering(move |made: &Vec<Result<Link, Invalid>>| {
+        let showing = Showing {
+            api: &shared,
+            brand: &brand,
+        };
+        json(StatusCode::OK, &results(parsed, made, &showing))
+    });
+    let answer = api.store.mint_links_once(terms, drafts, answering).await?;
+    api.in_force().await;
+    Ok(answer.into())
+}
+
+/// What became of each entry, in order: refused when it was read, or by the store.
+fn results(parsed: Vec<Result<LinkDraft, Invalid>>, made: &[Result<Link, Invalid>], showing: &Showing<'_>) -> Value {
+    let mut made = made.iter().cloned();
+    let results = parsed.into_iter().map(|draft| {
+        let outcome = draft.and_then(|_| {
+            made.next()
+                .unwrap_or_else(|| Err(Invalid::one("(body)", "the store gave no answer for this link")))
+        });
+        match outcome {
+            Ok(link) => serde_json::json!({"status": 201, "link": show(&link, showing)}),
+            Err(wrong) => serde_json::json!({"status": 422, "errors": wrong.0}),
+        }
+    });
+    serde_json::json!({ "results": results.collect::<Vec<_>>() })
 }
 
 async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {

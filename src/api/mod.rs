@@ -11,6 +11,7 @@ mod explain;
 mod influencers;
 mod keys;
 mod links;
+mod once;
 mod parameters;
 mod posts;
 mod problem;
@@ -32,6 +33,7 @@ use url::Url;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::domain::email_hash::EmailKey;
+use crate::domain::key_seed::KeySeed;
 use crate::domain::target_url::TargetPolicy;
 use crate::intake::Intake;
 use crate::store::Store;
@@ -66,6 +68,8 @@ pub struct Api {
     pub slug_length: usize,
     /// Hashes customers' addresses.
     pub email_key: Arc<EmailKey>,
+    /// Makes the keys that a repeated creation shows again.
+    pub key_seed: KeySeed,
 }
 
 impl std::fmt::Debug for Api {

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::Api;
 use super::body::{Body, given};
 use super::caller::Caller;
+use super::once::Once;
 use super::parameters::Parameters;
 use super::problem::Problem;
 use super::resource::{self, Resource, id_in_path, must_stand};
@@ -62,8 +63,17 @@ fn post_url(raw: &str) -> Result<String, Invalid> {
     Ok(url.as_str().to_owned())
 }
 
-async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpResponse, Problem> {
+async fn create(
+    api: web::Data<Api>,
+    caller: Caller,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Manage)?;
+    let once = Once::of(&api, &caller, Some(brand), &request, &body)?;
+    if let Some(kept) = once.kept().await? {
+        return Ok(kept.into());
+    }
     let new: New = body.read()?;
     must_stand::<Campaign>(&api, brand, new.campaign_id.number(), "campaign_id").await?;
     must_stand::<Influencer>(&api, brand, new.influencer_id.number(), "influencer_id").await?;
@@ -77,11 +87,10 @@ async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpR
         url: new.url.as_deref().map(post_url).transpose()?,
         format: new.format,
         posted_at: new.posted_at,
-        created_at: api.clock.now(),
+        created_at: once.now(),
         archived_at: None,
     };
-    let post = api.store.create(post).await?;
-    resource::created(&api, brand, &post).await
+    once.create(brand, post).await
 }
 
 async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {

@@ -49,7 +49,15 @@ impl Problem {
     }
 
     pub(super) fn parameter(name: &str, message: impl Into<String>) -> Self {
-        let mut problem = Self::new(StatusCode::BAD_REQUEST, "A query parameter cannot be used.");
+        Self::unusable("A query parameter cannot be used.", name, message)
+    }
+
+    pub(super) fn header(name: &str, message: impl Into<String>) -> Self {
+        Self::unusable("A header cannot be used.", name, message)
+    }
+
+    fn unusable(detail: &str, name: &str, message: impl Into<String>) -> Self {
+        let mut problem = Self::new(StatusCode::BAD_REQUEST, detail);
         problem.errors = Invalid::one(name, message.into()).0;
         problem
     }

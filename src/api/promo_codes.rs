@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::Api;
 use super::body::{Body, given};
 use super::caller::Caller;
+use super::once::Once;
 use super::parameters::Parameters;
 use super::problem::Problem;
 use super::resource::{self, Resource, id_in_path, must_stand};
@@ -63,8 +64,17 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(one);
 }
 
-async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpResponse, Problem> {
+async fn create(
+    api: web::Data<Api>,
+    caller: Caller,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Manage)?;
+    let once = Once::of(&api, &caller, Some(brand), &request, &body)?;
+    if let Some(kept) = once.kept().await? {
+        return Ok(kept.into());
+    }
     let new: New = body.read()?;
     must_stand::<Campaign>(&api, brand, new.campaign_id.number(), "campaign_id").await?;
     let influencer: Influencer = must_stand(&api, brand, new.influencer_id.number(), "influencer_id").await?;
@@ -80,13 +90,20 @@ async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpR
         let code = chosen
             .clone()
             .unwrap_or_else(|| mint(&influencer.handle, new.discount.as_ref(), number(attempt)));
-        let made = api.store.create(new.promo_code(brand, code, api.clock.now())).await;
-        match made {
+        let answering = once.showing(brand).await?;
+        let made = new.promo_code(brand, code, once.now());
+        match api.store.create_once(made, answering).await {
             // Somebody else's code: a chosen one is refused, a minted one gets the next number.
-            Err(StoreError::Invalid(_)) if chosen.is_none() && attempt < MINT_ATTEMPTS => attempt += 1,
-            made => return resource::created(&api, brand, &made?).await,
+            Err(StoreError::Invalid(wrong)) if is_taken(&wrong) && chosen.is_none() && attempt < MINT_ATTEMPTS => {
+                attempt += 1;
+            }
+            made => return Ok(made?.into()),
         }
     }
+}
+
+fn is_taken(wrong: &Invalid) -> bool {
+    wrong.0.iter().all(|error| error.field == PromoCode::UNIQUE_FIELD)
 }
 
 /// The number that a minted code ends in: 0 for none.

@@ -55,11 +55,6 @@ pub(super) async fn must_stand<R: Record>(api: &Api, brand: BrandId, number: i64
     Ok(standing(api.store.get(Some(brand), number).await, field)?)
 }
 
-/// `201` with the bare resource.
-pub(super) async fn created<R: Resource>(api: &Api, brand: BrandId, record: &R) -> Result<HttpResponse, Problem> {
-    Ok(HttpResponse::Created().json(show_in(api, brand, record).await?))
-}
-
 /// `200` with the bare resource.
 pub(super) async fn shown<R: Resource>(api: &Api, brand: BrandId, record: &R) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(show_in(api, brand, record).await?))

@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::click_id::ClickIdKeys;
 use crate::domain::email_hash::EmailKey;
+use crate::domain::key_seed::KeySeed;
 use crate::domain::role::Role;
 use crate::domain::text::Name;
 use crate::intake::Intake;
@@ -99,6 +100,7 @@ pub async fn start(config: &Config, roles: Roles, clock: Clock) -> Result<Runnin
             api_public_url: api_public_url.clone(),
             slug_length: config.slug_length,
             email_key: Arc::clone(&email_key),
+            key_seed: KeySeed::new(&secrets),
         };
         let server = listener.serve(api)?;
         api_address = Some(server.address);

@@ -12,6 +12,7 @@ pub mod email_hash;
 pub mod id;
 pub mod influencer;
 pub mod invalid;
+pub mod key_seed;
 pub mod link;
 pub mod location;
 pub mod money;

@@ -18,7 +18,9 @@ use crate::domain::text::{Handle, Name};
 use crate::domain::time::Instant;
 use crate::domain::utm::UtmTemplate;
 use crate::store::figures::{Entity, EntityKey, Question};
-use crate::store::{Brand, Campaign, Influencer, LinkDraft, Page, PostChoice, SlugPolicy, Store, StoreError};
+use crate::store::{
+    Brand, Campaign, Influencer, LinkDraft, MintTerms, Page, PostChoice, SlugPolicy, Store, StoreError,
+};
 
 /// Links made in one transaction.
 const MINT_AT_ONCE: usize = 1000;
@@ -236,17 +238,14 @@ async fn mint(
             }
         }
     }
+    let terms = MintTerms {
+        brand: brand.id,
+        policy: SlugPolicy::Import,
+        slug_length: crate::domain::slug::MIN_LEN,
+        now,
+    };
     for chunk in drafts.chunks(MINT_AT_ONCE) {
-        let made = running
-            .store
-            .mint_links(
-                brand.id,
-                chunk.to_vec(),
-                SlugPolicy::Import,
-                crate::domain::slug::MIN_LEN,
-                now,
-            )
-            .await?;
+        let made = running.store.mint_links(terms, chunk.to_vec()).await?;
         for (draft, outcome) in chunk.iter().zip(made) {
             if let (Some(slug), Err(wrong)) = (&draft.slug, outcome) {
                 refusals.insert(slug.as_str().to_owned(), wrong.to_string());

@@ -91,6 +91,11 @@ pub(super) fn int(row: &AnyRow, column: &'static str) -> Result<i64, StoreError>
     Ok(row.try_get(column)?)
 }
 
+/// An integer of a narrower type.
+pub(super) fn number<T: TryFrom<i64>>(row: &AnyRow, column: &'static str) -> Result<T, StoreError> {
+    T::try_from(int(row, column)?).map_err(|_| unreadable(column, "out of range"))
+}
+
 pub(super) fn maybe_int(row: &AnyRow, column: &'static str) -> Result<Option<i64>, StoreError> {
     Ok(row.try_get(column)?)
 }

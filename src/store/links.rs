@@ -15,7 +15,7 @@ use crate::domain::utm::{UtmTemplate, UtmValues, apply};
 #[path = "links_mint.rs"]
 mod mint;
 
-pub use mint::{LinkDraft, LinkEdit, PostChoice, SlugPolicy};
+pub use mint::{LinkDraft, LinkEdit, MintTerms, PostChoice, SlugPolicy};
 
 /// A link, as stored and as the API shows it.
 #[derive(Debug, Clone, Serialize)]

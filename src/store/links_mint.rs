@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sqlx::AnyConnection;
 
-use super::super::{Influencer, Post, Scope, Store, Work, posts, records, take_feed};
+use super::super::{Answer, Answering, Influencer, Post, Scope, Store, Work, posts, records, take_feed};
 use super::{Campaign, Link, StoreError, label_of};
 use crate::domain::id::{BrandId, CampaignId, InfluencerId, LinkId, PostId};
 use crate::domain::invalid::Invalid;
@@ -62,19 +62,51 @@ pub enum SlugPolicy {
     Import,
 }
 
+/// Whose links are made, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct MintTerms {
+    /// Whose they will be.
+    pub brand: BrandId,
+    /// How chosen slugs are judged.
+    pub policy: SlugPolicy,
+    /// Characters of a drawn slug.
+    pub slug_length: usize,
+    /// When they are made.
+    pub now: Instant,
+}
+
 struct Minting<'c> {
     conn: &'c mut AnyConnection,
-    brand: BrandId,
-    policy: SlugPolicy,
-    slug_length: usize,
-    now: Instant,
+    terms: MintTerms,
     campaigns: HashMap<CampaignId, Campaign>,
     influencers: HashMap<InfluencerId, Influencer>,
 }
 
-impl Minting<'_> {
+impl<'c> Minting<'c> {
+    fn new(conn: &'c mut AnyConnection, terms: MintTerms) -> Self {
+        Self {
+            conn,
+            terms,
+            campaigns: HashMap::new(),
+            influencers: HashMap::new(),
+        }
+    }
+
+    /// Each draft succeeds or fails for itself, in order.
+    async fn make_each(mut self, drafts: Vec<LinkDraft>) -> Result<Vec<Result<Link, Invalid>>, StoreError> {
+        let mut results = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            results.push(match self.make(draft).await {
+                Ok(link) => Ok(link),
+                Err(StoreError::Invalid(wrong)) => Err(wrong),
+                Err(other) => return Err(other),
+            });
+        }
+        Ok(results)
+    }
+
     async fn make(&mut self, draft: LinkDraft) -> Result<Link, StoreError> {
-        let scope = Some(self.brand);
+        let scope = Some(self.terms.brand);
         if !self.campaigns.contains_key(&draft.campaign_id) {
             let found = records::standing(
                 records::find(self.conn, scope, draft.campaign_id.number()).await,
@@ -96,7 +128,7 @@ impl Minting<'_> {
             .or_else(|| post.as_ref().map(|post| post.platform.clone()));
         let mut link = Link {
             id: LinkId::random(),
-            brand_id: self.brand,
+            brand_id: self.terms.brand,
             campaign_id: draft.campaign_id,
             influencer_id: draft.influencer_id,
             post_id: post.as_ref().map(|post| post.id),
@@ -108,7 +140,7 @@ impl Minting<'_> {
             forward_query: draft.forward_query,
             expires_at: draft.expires_at,
             paused: draft.paused,
-            created_at: self.now,
+            created_at: self.terms.now,
             archived_at: None,
         };
         let campaign = &self.campaigns[&link.campaign_id];
@@ -133,7 +165,7 @@ impl Minting<'_> {
             if standing.iter().any(|other| other == slug.as_str()) {
                 return Err(Invalid::one("slug", "is taken; a slug is never issued twice").into());
             }
-            if self.policy == SlugPolicy::Strict
+            if self.terms.policy == SlugPolicy::Strict
                 && let Some(other) = standing.first()
             {
                 let message = format!("differs from `{other}` by case alone, and people type slugs off a video");
@@ -142,14 +174,14 @@ impl Minting<'_> {
             return Ok(slug);
         }
         for _ in 0..MINT_ATTEMPTS {
-            let slug = Slug::mint(self.slug_length);
+            let slug = Slug::mint(self.terms.slug_length);
             if self.standing(&slug).await?.is_empty() {
                 return Ok(slug);
             }
         }
         let message = format!(
             "no free slug of {} characters was found; raise LINKLEDGER_SLUG_LENGTH",
-            self.slug_length
+            self.terms.slug_length
         );
         Err(Invalid::one("slug", message).into())
     }
@@ -157,9 +189,10 @@ impl Minting<'_> {
     async fn settle_post(&mut self, draft: &LinkDraft) -> Result<Option<Post>, StoreError> {
         let post: Post = match &draft.post {
             PostChoice::None => return Ok(None),
-            PostChoice::Id(id) => {
-                records::standing(records::find(self.conn, Some(self.brand), id.number()).await, "post_id")?
-            }
+            PostChoice::Id(id) => records::standing(
+                records::find(self.conn, Some(self.terms.brand), id.number()).await,
+                "post_id",
+            )?,
             PostChoice::Label(label) => {
                 let Some(platform) = draft.platform.clone() else {
                     return Err(Invalid::one("platform", "is required where `post` names a post by its label").into());
@@ -167,7 +200,7 @@ impl Minting<'_> {
                 let seq = take_feed(self.conn, 1).await?;
                 let wanted = Post {
                     id: PostId::random(),
-                    brand_id: self.brand,
+                    brand_id: self.terms.brand,
                     campaign_id: draft.campaign_id,
                     influencer_id: draft.influencer_id,
                     platform,
@@ -175,7 +208,7 @@ impl Minting<'_> {
                     url: None,
                     format: None,
                     posted_at: None,
-                    created_at: self.now,
+                    created_at: self.terms.now,
                     archived_at: None,
                 };
                 records::standing(posts::find_or_make(self.conn, wanted, seq).await, "post")?
@@ -199,36 +232,44 @@ impl Store {
     /// Makes links in one transaction. Each draft succeeds or fails for itself, in order.
     ///
     /// # Errors
-    /// [`StoreError`] when the store does not answer; then none was made.
+    /// [`StoreError`] when the store does not answer; then nothing was made.
     pub async fn mint_links(
         &self,
-        brand: BrandId,
+        terms: MintTerms,
         drafts: Vec<LinkDraft>,
-        policy: SlugPolicy,
-        slug_length: usize,
-        now: Instant,
     ) -> Result<Vec<Result<Link, Invalid>>, StoreError> {
-        self.transact(move |conn| -> Work<'_, _> {
-            Box::pin(async move {
-                let mut minting = Minting {
-                    conn,
-                    brand,
-                    policy,
-                    slug_length,
-                    now,
-                    campaigns: HashMap::new(),
-                    influencers: HashMap::new(),
-                };
-                let mut results = Vec::with_capacity(drafts.len());
-                for draft in drafts {
-                    results.push(match minting.make(draft).await {
-                        Ok(link) => Ok(link),
-                        Err(StoreError::Invalid(wrong)) => Err(wrong),
-                        Err(other) => return Err(other),
-                    });
-                }
-                Ok(results)
-            })
+        self.transact(move |conn| -> Work<'_, _> { Box::pin(Minting::new(conn, terms).make_each(drafts)) })
+            .await
+    }
+
+    /// The same, answered.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer or the key was used for something else; then nothing was made.
+    pub async fn mint_links_once(
+        &self,
+        terms: MintTerms,
+        drafts: Vec<LinkDraft>,
+        answering: Answering<Vec<Result<Link, Invalid>>>,
+    ) -> Result<Answer, StoreError> {
+        self.transact_once(answering, move |conn| -> Work<'_, _> {
+            Box::pin(Minting::new(conn, terms).make_each(drafts))
+        })
+        .await
+    }
+
+    /// Makes one link and answers it.
+    ///
+    /// # Errors
+    /// [`StoreError`] says what is wrong with the draft or its key; then nothing was made.
+    pub async fn mint_link_once(
+        &self,
+        terms: MintTerms,
+        draft: LinkDraft,
+        answering: Answering<Link>,
+    ) -> Result<Answer, StoreError> {
+        self.transact_once(answering, move |conn| -> Work<'_, Link> {
+            Box::pin(async move { Minting::new(conn, terms).make(draft).await })
         })
         .await
     }

@@ -17,6 +17,7 @@ mod error;
 pub mod figures;
 mod influencers;
 mod journals;
+mod kept_answers;
 mod keys;
 mod links;
 mod posts;
@@ -42,8 +43,9 @@ pub use conversions::{ConversionFilter, StoredConversion, StoredCredit, StoredTo
 pub use error::StoreError;
 pub use influencers::Influencer;
 pub use journals::JournalRow;
+pub use kept_answers::{Answer, Answering, ONCE_HEADER, OnceKey};
 pub use keys::ApiKey;
-pub use links::{Link, LinkDraft, LinkEdit, PostChoice, SlugPolicy};
+pub use links::{Link, LinkDraft, LinkEdit, MintTerms, PostChoice, SlugPolicy};
 pub use posts::Post;
 pub use promo_codes::PromoCode;
 pub use records::{Listed, Page, Record, Scope, standing};
