@@ -16,7 +16,7 @@ use crate::domain::invalid::FieldError;
 /// The largest body, in bytes: 1,000 links or 500 conversions with room to spare.
 pub(super) const BODY_MAX_BYTES: usize = 4 << 20;
 /// What a mistake in the body as a whole is filed under.
-const WHOLE_BODY: &str = "(body)";
+pub(super) const WHOLE_BODY: &str = "(body)";
 
 /// A body that is valid UTF-8 and valid JSON; its types are still to be checked.
 pub(super) struct Body(web::Bytes);

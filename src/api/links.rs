@@ -201,7 +201,7 @@ async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Resu
     let mut parameters = Parameters::of(&request);
     let mut filters = parameters.owners()?;
     if let Some(id) = parameters.take::<PostId>("post_id")? {
-        filters.push(("post_id", id.number()));
+        filters.push(("post_id", id.into()));
     }
     resource::list::<Link>(&api, Some(brand), brand, parameters, &filters).await
 }

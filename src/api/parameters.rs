@@ -6,7 +6,7 @@ use actix_web::HttpRequest;
 
 use super::problem::Problem;
 use crate::domain::id::{CampaignId, InfluencerId};
-use crate::store::Page;
+use crate::store::{Filter, Page};
 
 /// Things on a page where the caller names no number, and at most.
 const PAGE_DEFAULT: u16 = 50;
@@ -73,13 +73,13 @@ impl Parameters {
     }
 
     /// Takes `campaign_id` and `influencer_id`: the columns that a list is narrowed down by.
-    pub(super) fn owners(&mut self) -> Result<Vec<(&'static str, i64)>, Problem> {
+    pub(super) fn owners(&mut self) -> Result<Vec<Filter>, Problem> {
         let mut filters = Vec::new();
         if let Some(id) = self.take::<CampaignId>("campaign_id")? {
-            filters.push(("campaign_id", id.number()));
+            filters.push(("campaign_id", id.into()));
         }
         if let Some(id) = self.take::<InfluencerId>("influencer_id")? {
-            filters.push(("influencer_id", id.number()));
+            filters.push(("influencer_id", id.into()));
         }
         Ok(filters)
     }

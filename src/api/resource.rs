@@ -10,7 +10,7 @@ use super::parameters::{Parameters, cursor};
 use super::problem::Problem;
 use crate::domain::id::{BrandId, Id, IdKind};
 use crate::domain::role::Need;
-use crate::store::{Brand, Record, Scope, standing};
+use crate::store::{Brand, Filter, Record, Scope, standing};
 
 /// What is known while things are shown.
 pub(super) struct Showing<'a> {
@@ -80,7 +80,7 @@ pub(super) async fn list<R: Resource>(
     scope: Scope,
     brand: BrandId,
     mut parameters: Parameters,
-    filters: &[(&'static str, i64)],
+    filters: &[Filter],
 ) -> Result<HttpResponse, Problem> {
     let page = parameters.page()?;
     parameters.done()?;

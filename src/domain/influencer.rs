@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::figures::Followers;
 use super::text::{Handle, Platform};
 use super::tier::{Tier, TierBounds};
 
@@ -20,7 +21,7 @@ pub struct Account {
     pub handle: Handle,
     /// Followers, as last told.
     #[serde(default)]
-    pub followers: u32,
+    pub followers: Followers,
 }
 
 super::object::only_from_objects!(Account);
@@ -29,5 +30,5 @@ super::object::only_from_objects!(Account);
 #[must_use]
 pub fn tier(accounts: &[Account], bounds: &TierBounds) -> Option<Tier> {
     let largest = accounts.iter().map(|account| account.followers).max()?;
-    Some(bounds.tier_of(u64::from(largest)))
+    Some(bounds.tier_of(largest.get()))
 }

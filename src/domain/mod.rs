@@ -9,6 +9,7 @@ pub mod click;
 pub mod click_id;
 pub mod conversion;
 pub mod email_hash;
+pub mod figures;
 pub mod id;
 pub mod influencer;
 pub mod invalid;

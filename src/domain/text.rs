@@ -78,6 +78,13 @@ macro_rules! text_types {
             }
         }
 
+        impl std::str::FromStr for $name {
+            type Err = TextError;
+            fn from_str(raw: &str) -> Result<Self, TextError> {
+                Self::parse(raw)
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(&self.0)

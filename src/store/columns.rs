@@ -14,8 +14,10 @@ use crate::domain::time::Instant;
 
 /// One value to bind.
 #[derive(Debug, Clone)]
-pub(super) enum Value {
+pub enum Value {
+    /// An integer, or nothing.
     Int(Option<i64>),
+    /// A text, or nothing.
     Text(Option<String>),
 }
 
@@ -47,6 +49,12 @@ impl Value {
 impl From<i64> for Value {
     fn from(number: i64) -> Self {
         Self::Int(Some(number))
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(Some(text.to_owned()))
     }
 }
 
@@ -98,6 +106,13 @@ pub(super) fn number<T: TryFrom<i64>>(row: &AnyRow, column: &'static str) -> Res
 
 pub(super) fn maybe_int(row: &AnyRow, column: &'static str) -> Result<Option<i64>, StoreError> {
     Ok(row.try_get(column)?)
+}
+
+pub(super) fn maybe_number<T: TryFrom<i64>>(row: &AnyRow, column: &'static str) -> Result<Option<T>, StoreError> {
+    match maybe_int(row, column)? {
+        None => Ok(None),
+        Some(_) => number(row, column).map(Some),
+    }
 }
 
 pub(super) fn flag(row: &AnyRow, column: &'static str) -> Result<bool, StoreError> {

@@ -25,6 +25,9 @@ pub struct Page {
     pub archived: bool,
 }
 
+/// A column, and what must stand in it.
+pub type Filter = (&'static str, Value);
+
 /// A page, and where the next one begins.
 #[derive(Debug)]
 pub struct Listed<R> {
@@ -145,27 +148,22 @@ impl Store {
         find(&mut *self.control.acquire().await?, scope, number).await
     }
 
-    /// Lists things in the order of their creation. `filters` are columns that must equal a number.
+    /// Lists things in the order of their creation. `filters` are columns that must equal a value.
     ///
     /// # Errors
     /// [`StoreError`] when the store does not answer.
-    pub async fn list<R: Record>(
-        &self,
-        scope: Scope,
-        filters: &[(&'static str, i64)],
-        page: Page,
-    ) -> Result<Listed<R>, StoreError> {
+    pub async fn list<R: Record>(&self, scope: Scope, filters: &[Filter], page: Page) -> Result<Listed<R>, StoreError> {
         let mut conditions = vec!["created_seq > $1".to_owned()];
-        let mut bound = vec![page.after];
+        let mut bound = vec![Value::from(page.after)];
         if !page.archived {
             conditions.push("archived_at_ms IS NULL".to_owned());
         }
-        let scoped = scope.map(|brand| (R::SCOPE_COLUMN, brand.number()));
-        for (column, number) in scoped.iter().chain(filters) {
-            bound.push(*number);
+        let scoped = scope.map(|brand| (R::SCOPE_COLUMN, brand.into()));
+        for (column, value) in scoped.iter().chain(filters) {
+            bound.push(value.clone());
             conditions.push(format!("{column} = ${}", bound.len()));
         }
-        bound.push(i64::from(page.limit) + 1);
+        bound.push((i64::from(page.limit) + 1).into());
         let sql = format!(
             "SELECT * FROM {} WHERE {} ORDER BY created_seq LIMIT ${}",
             R::TABLE,
@@ -173,8 +171,8 @@ impl Store {
             bound.len()
         );
         let mut query = sqlx::query(AssertSqlSafe(sql));
-        for number in bound {
-            query = query.bind(number);
+        for value in bound {
+            query = value.bind(query);
         }
         let rows = query.fetch_all(&self.control).await?;
         let limit = usize::from(page.limit);
