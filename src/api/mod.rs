@@ -7,6 +7,7 @@ mod brands;
 mod caller;
 mod campaigns;
 mod conversions;
+mod deals;
 mod explain;
 mod follower_counts;
 mod influencers;
@@ -111,6 +112,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
     keys::routes(config);
     influencers::routes(config);
     campaigns::routes(config);
+    deals::routes(config);
     posts::routes(config);
     links::routes(config);
     follower_counts::routes(config);

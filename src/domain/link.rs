@@ -1,5 +1,6 @@
 //! Links: a slug that belongs to one influencer in one campaign, and whether it is live.
 
+use super::deal::DealTerm;
 use super::id::{BrandId, CampaignId, InfluencerId, LinkId, PostId};
 use super::time::Instant;
 
@@ -108,6 +109,8 @@ pub struct LinkOwner {
     pub post: Option<PostId>,
     /// The campaign's look-back window, in days of 86,400 s.
     pub window_days: u32,
+    /// When the influencer's own deal counts.
+    pub deal: DealTerm,
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod campaign;
 pub mod click;
 pub mod click_id;
 pub mod conversion;
+pub mod deal;
 pub mod email_hash;
 pub mod figures;
 pub mod id;

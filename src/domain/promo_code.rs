@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::campaign::Conflict;
+use super::deal::DealTerm;
 use super::id::{BrandId, CampaignId, InfluencerId, PostId, PromoCodeId};
 use super::link::Season;
 use super::money::Money;
@@ -89,6 +90,8 @@ pub struct CodeOwner {
     pub expires_at: Option<Instant>,
     /// When its campaign counts.
     pub season: Season,
+    /// When the influencer's own deal counts.
+    pub deal: DealTerm,
     /// What its campaign says of code against click.
     pub conflict: Conflict,
 }

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row as _};
 
-use super::columns;
-use super::{Store, StoreError};
+use super::{Store, StoreError, columns, deals};
 use crate::domain::campaign::AttributionRule;
 use crate::domain::conversion::{ConversionId, NewConversion};
 use crate::domain::id::{BrandId, CampaignId, InfluencerId, LinkId, PromoCodeId};
@@ -211,8 +210,11 @@ impl Store {
         let mut owners = HashMap::new();
         for link in links {
             let sql = "SELECT links.id, links.brand_id, links.campaign_id, links.influencer_id, links.post_id,
-                    campaigns.attribution
-                FROM links JOIN campaigns ON campaigns.id = links.campaign_id WHERE links.id = $1";
+                    campaigns.attribution, deals.starts_at_ms AS deal_starts_ms, deals.ends_at_ms AS deal_ends_ms
+                FROM links JOIN campaigns ON campaigns.id = links.campaign_id
+                LEFT JOIN deals ON deals.campaign_id = links.campaign_id
+                    AND deals.influencer_id = links.influencer_id AND deals.archived_at_ms IS NULL
+                WHERE links.id = $1";
             let row = sqlx::query(sql)
                 .bind(link.number())
                 .fetch_optional(&self.control)
@@ -226,6 +228,7 @@ impl Store {
                 influencer: columns::id(&row, "influencer_id")?,
                 post: columns::maybe_id(&row, "post_id")?,
                 window_days: rule.window_days,
+                deal: deals::term(&row)?,
             };
             owners.insert(*link, owner);
         }

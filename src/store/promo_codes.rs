@@ -6,7 +6,7 @@ use serde::Serialize;
 use sqlx::any::AnyRow;
 
 use super::columns::{self, Value};
-use super::{Record, Store, StoreError};
+use super::{Record, Store, StoreError, deals};
 use crate::domain::campaign::AttributionRule;
 use crate::domain::id::{BrandId, CampaignId, InfluencerId, PostId, PromoCodeId};
 use crate::domain::link::Season;
@@ -105,8 +105,11 @@ impl Store {
         codes: &[(BrandId, CodeText)],
     ) -> Result<HashMap<(BrandId, CodeText), CodeOwner>, StoreError> {
         let sql = "SELECT promo_codes.*, campaigns.attribution, campaigns.starts_at_ms AS season_starts_ms,
-                campaigns.ends_at_ms AS season_ends_ms, campaigns.archived_at_ms AS season_archived_ms
+                campaigns.ends_at_ms AS season_ends_ms, campaigns.archived_at_ms AS season_archived_ms,
+                deals.starts_at_ms AS deal_starts_ms, deals.ends_at_ms AS deal_ends_ms
             FROM promo_codes JOIN campaigns ON campaigns.id = promo_codes.campaign_id
+            LEFT JOIN deals ON deals.campaign_id = promo_codes.campaign_id
+                AND deals.influencer_id = promo_codes.influencer_id AND deals.archived_at_ms IS NULL
             WHERE promo_codes.brand_id = $1 AND promo_codes.code_folded = $2";
         let mut owners = HashMap::new();
         for (brand, text) in codes {
@@ -134,6 +137,7 @@ impl Store {
                     ends_at: columns::maybe_instant(&row, "season_ends_ms")?,
                     archived: columns::maybe_int(&row, "season_archived_ms")?.is_some(),
                 },
+                deal: deals::term(&row)?,
                 conflict: rule.conflict,
             };
             owners.insert((*brand, text.clone()), owner);

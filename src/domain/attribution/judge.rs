@@ -2,6 +2,7 @@
 
 use super::{CLOCK_SKEW_MS, GivenClick, GivenCode, Owner, TouchKind, Touchpoint, Verdict, Why};
 use crate::domain::click_id::ClickIdError;
+use crate::domain::deal::DealTerm;
 use crate::domain::id::BrandId;
 use crate::domain::link::LinkState;
 use crate::domain::promo_code::CodeStatus;
@@ -62,11 +63,24 @@ fn click_refusal(brand: BrandId, occurred_at: Instant, click: &GivenClick) -> Op
         LinkState::CampaignOver => return Some(Why::CampaignOver),
         LinkState::CampaignNotStarted => return Some(Why::CampaignNotStarted),
     }
+    if let Some(why) = deal_refusal(&owner.deal, read.at) {
+        return Some(why);
+    }
     let age_ms = occurred_at.ms() - read.at.ms();
     if age_ms < -CLOCK_SKEW_MS {
         Some(Why::TouchAfterConversion)
     } else if age_ms > i64::from(owner.window_days) * DAY_MS {
         Some(Why::OutsideWindow)
+    } else {
+        None
+    }
+}
+
+fn deal_refusal(deal: &DealTerm, at: Instant) -> Option<Why> {
+    if deal.is_over(at) {
+        Some(Why::DealOver)
+    } else if deal.is_to_come(at) {
+        Some(Why::DealNotStarted)
     } else {
         None
     }
@@ -107,6 +121,8 @@ fn code_refusal(occurred_at: Instant, code: &GivenCode) -> Option<Why> {
         Some(Why::CampaignOver)
     } else if owner.season.starts_at.is_some_and(|start| occurred_at < start) {
         Some(Why::CampaignNotStarted)
+    } else if let Some(why) = deal_refusal(&owner.deal, occurred_at) {
+        Some(why)
     } else if passed(owner.expires_at) {
         Some(Why::CodeExpired)
     } else {

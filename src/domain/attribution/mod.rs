@@ -1,7 +1,8 @@
 //! Which touchpoint earned a conversion: a pure function of committed facts, with its explanation.
 //!
 //! A touchpoint is eligible if `0 ≤ occurred_at − touch ≤ window_days × 86,400 s`, with 300 s of
-//! clock skew tolerated on the near side, and its link and campaign were live at the touch. The
+//! clock skew tolerated on the near side, and its link, deal and campaign were live at the touch (codes:
+//! when the order was placed). The
 //! last eligible click stands against the first eligible promo code; where both belong to one
 //! influencer the credit carries both, else the campaign's `conflict` decides. Every touchpoint
 //! keeps its verdict, so that a credit, and the lack of one, can be explained later.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::domain::deal::DealTerm;
 use crate::domain::link::{LinkState, Season};
 use crate::domain::time::DAY_MS;
 use proptest::prelude::*;
@@ -17,6 +18,7 @@ fn owner(link: i64, window_days: u32) -> LinkOwner {
         influencer: InfluencerId::from_number(link).expect("in range"),
         post: None,
         window_days,
+        deal: DealTerm::default(),
     }
 }
 
@@ -59,6 +61,7 @@ fn code(text: &str, influencer: i64) -> GivenCode {
         status: CodeStatus::Active,
         expires_at: None,
         season: Season::default(),
+        deal: DealTerm::default(),
         conflict: Conflict::CodeWins,
     };
     GivenCode {
@@ -210,6 +213,38 @@ fn a_touch_on_a_link_that_was_not_live_says_which() {
         touch.read = touch.read.map(|read| ClickId { state, ..read });
         assert_eq!(reason_of(touch), Some(why));
     }
+}
+
+#[test]
+fn a_click_outside_of_the_influencer_s_deal_says_so_and_the_edges_belong_to_what_comes_after() {
+    let touch_ms = NOON - DAY_MS;
+    let at = |ms: i64| Some(Instant::from_ms(touch_ms + ms));
+    let judged = |starts_at, ends_at| {
+        let mut touch = click(1, touch_ms);
+        touch.owner = touch.owner.map(|owner| LinkOwner {
+            deal: DealTerm { starts_at, ends_at },
+            ..owner
+        });
+        reason_of(touch)
+    };
+    // Judged at the click: that the deal is over by the time of the order does not matter.
+    assert_eq!(judged(at(0), at(1)), None);
+    assert_eq!(judged(at(-2), at(0)), Some(Why::DealOver));
+    assert_eq!(judged(at(1), None), Some(Why::DealNotStarted));
+    assert_eq!(judged(None, at(-1)), Some(Why::DealOver));
+    assert_eq!(judged(None, None), None);
+}
+
+#[test]
+fn a_code_is_judged_by_the_deal_when_the_order_is_placed() {
+    let at = |ms: i64| Some(Instant::from_ms(NOON + ms));
+    let judged = |starts_at, ends_at| {
+        let code = with(code("MIA10", 7), |own| own.deal = DealTerm { starts_at, ends_at });
+        with_codes(&[], &[code]).reason
+    };
+    assert_eq!(judged(at(0), at(1)), None);
+    assert_eq!(judged(None, at(0)), Some(Why::DealOver));
+    assert_eq!(judged(at(1), at(2)), Some(Why::DealNotStarted));
 }
 
 #[test]

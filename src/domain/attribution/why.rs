@@ -56,6 +56,10 @@ reasons! {
     CampaignOver = "campaign_over", "The campaign was over at the time.";
     /// The campaign had not started at the touch.
     CampaignNotStarted = "campaign_not_started", "The campaign had not started at the time.";
+    /// The influencer's deal was over at the touch.
+    DealOver = "deal_over", "The influencer's deal was over at the time.";
+    /// The influencer's deal had not started at the touch.
+    DealNotStarted = "deal_not_started", "The influencer's deal had not started at the time.";
     /// A later click was eligible too.
     LaterTouchWon = "later_touch_won", "A later click before the order was eligible too; the last one wins.";
     /// The same click id or code twice.

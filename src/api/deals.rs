@@ -1,0 +1,94 @@
+//! `/v1/campaigns/{id}/influencers/{influencer}`: an influencer's own terms in a campaign.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+
+use super::Api;
+use super::body::Body;
+use super::caller::Caller;
+use super::parameters::Parameters;
+use super::problem::Problem;
+use super::resource::{self, Resource, id_in_path, show_in};
+use crate::domain::deal::DealTerm;
+use crate::domain::id::{CampaignKind, DealId, DealKind, InfluencerKind};
+use crate::domain::role::Need;
+use crate::domain::time::Instant;
+use crate::store::{Campaign, Deal, DealPlace, Influencer, Record as _};
+
+impl Resource for Deal {
+    type Kind = DealKind;
+}
+
+/// The whole deal: what is absent is not part of it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct New {
+    starts_at: Option<Instant>,
+    ends_at: Option<Instant>,
+}
+
+pub(super) fn routes(config: &mut web::ServiceConfig) {
+    let one = super::at("/v1/campaigns/{id}/influencers/{influencer}")
+        .put(put)
+        .get(get)
+        .delete(archive);
+    config.service(one);
+}
+
+fn place(path: &(String, String)) -> Result<DealPlace, Problem> {
+    let campaign = id_in_path::<CampaignKind>(&path.0, Campaign::WHAT)?;
+    let influencer = id_in_path::<InfluencerKind>(&path.1, Influencer::WHAT)?;
+    Ok((campaign, influencer))
+}
+
+async fn put(
+    api: web::Data<Api>,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    body: Body,
+) -> Result<HttpResponse, Problem> {
+    let brand = caller.brand(Need::Manage)?;
+    let (campaign_id, influencer_id) = place(&path)?;
+    let new: New = body.read()?;
+    let term = DealTerm::parse(new.starts_at, new.ends_at)?;
+    let wanted = Deal {
+        id: DealId::random(),
+        brand_id: brand,
+        campaign_id,
+        influencer_id,
+        starts_at: term.starts_at,
+        ends_at: term.ends_at,
+        created_at: api.clock.now(),
+        archived_at: None,
+    };
+    let (deal, made) = api.store.put_deal(wanted).await?;
+    let status = if made { StatusCode::CREATED } else { StatusCode::OK };
+    Ok(HttpResponse::build(status).json(show_in(&api, brand, &deal).await?))
+}
+
+async fn get(
+    api: web::Data<Api>,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let brand = caller.brand(Need::Read)?;
+    Parameters::of(&request).done()?;
+    let deal = api.store.deal(Some(brand), place(&path)?).await?;
+    resource::shown(&api, brand, &deal).await
+}
+
+async fn archive(
+    api: web::Data<Api>,
+    caller: Caller,
+    path: web::Path<(String, String)>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let brand = caller.brand(Need::Manage)?;
+    Parameters::of(&request).done()?;
+    let deal = api.store.deal(Some(brand), place(&path)?).await?;
+    let now = api.clock.now();
+    api.store.archive::<Deal>(Some(brand), deal.number(), now).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
