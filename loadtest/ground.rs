@@ -75,6 +75,8 @@ pub(crate) async fn links(store: &Store, count: usize) -> Outcome<Vec<LinkId>> {
         },
         starts_at: None,
         ends_at: None,
+        budget: None,
+        goals: Vec::new(),
         attribution: AttributionRule::default(),
         created_at: now,
         archived_at: None,
@@ -103,6 +105,7 @@ pub(crate) async fn links(store: &Store, count: usize) -> Outcome<Vec<LinkId>> {
         brand: brand.id,
         policy: SlugPolicy::Strict,
         slug_length: SLUG_LENGTH,
+        by: None,
         now,
     };
     while made.len() < count {
@@ -114,6 +117,7 @@ pub(crate) async fn links(store: &Store, count: usize) -> Outcome<Vec<LinkId>> {
                 slug: None,
                 platform: Some(Platform::parse(PLATFORMS[number % PLATFORMS.len()])?),
                 post: PostChoice::None,
+                promo_code_id: None,
                 utm: UtmTemplate::default(),
                 forward_query: true,
                 expires_at: None,

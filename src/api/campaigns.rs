@@ -11,8 +11,10 @@ use super::parameters::Parameters;
 use super::problem::Problem;
 use super::resource::{self, Resource, id_in_path};
 use crate::domain::campaign::AttributionRule;
+use crate::domain::goal::{Goal, check_budget, check_goals};
 use crate::domain::id::{CampaignId, CampaignKind};
 use crate::domain::invalid::Invalid;
+use crate::domain::money::Money;
 use crate::domain::role::Need;
 use crate::domain::target_url::{TargetPolicy, TargetUrl};
 use crate::domain::text::Name;
@@ -33,6 +35,8 @@ struct New {
     utm: Option<UtmTemplate>,
     starts_at: Option<Instant>,
     ends_at: Option<Instant>,
+    budget: Option<Money>,
+    goals: Option<Vec<Goal>>,
     attribution: Option<AttributionRule>,
 }
 
@@ -51,6 +55,10 @@ struct Edit {
     starts_at: Option<Option<Instant>>,
     #[serde(default, deserialize_with = "given")]
     ends_at: Option<Option<Instant>>,
+    #[serde(default, deserialize_with = "given")]
+    budget: Option<Option<Money>>,
+    #[serde(default, deserialize_with = "given")]
+    goals: Option<Vec<Goal>>,
     #[serde(default, deserialize_with = "given")]
     attribution: Option<AttributionRule>,
 }
@@ -76,6 +84,8 @@ fn check(campaign: &Campaign) -> Result<(), Invalid> {
     {
         return Err(Invalid::one("ends_at", "must lie after starts_at"));
     }
+    check_budget(campaign.budget.as_ref())?;
+    check_goals(&campaign.goals)?;
     campaign.attribution.check()
 }
 
@@ -107,6 +117,8 @@ async fn create(
         utm: new.utm.unwrap_or_default(),
         starts_at: new.starts_at,
         ends_at: new.ends_at,
+        budget: new.budget,
+        goals: new.goals.unwrap_or_default(),
         attribution: new.attribution.unwrap_or_default(),
         created_at: once.now(),
         archived_at: None,
@@ -152,12 +164,21 @@ async fn update(
         if let Some(ends_at) = edit.ends_at {
             campaign.ends_at = ends_at;
         }
+        if let Some(budget) = edit.budget {
+            campaign.budget = budget;
+        }
+        if let Some(goals) = edit.goals {
+            campaign.goals = goals;
+        }
         if let Some(attribution) = edit.attribution {
             campaign.attribution = attribution;
         }
         check(campaign)
     };
-    let campaign = api.store.update_campaign(Some(brand), id, apply).await?;
+    let campaign = api
+        .store
+        .update_campaign(Some(brand), id, api.clock.now(), apply)
+        .await?;
     api.in_force().await;
     resource::shown(&api, brand, &campaign).await
 }

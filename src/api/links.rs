@@ -11,11 +11,11 @@ use super::body::{Body, given, read};
 use super::caller::Caller;
 use super::campaigns::target;
 use super::once::{Once, json};
-use super::parameters::Parameters;
+use super::parameters::{Parameters, cursor};
 use super::problem::Problem;
 use super::qr;
 use super::resource::{self, Resource, Showing, id_in_path, show};
-use crate::domain::id::{BrandId, CampaignId, InfluencerId, LinkKind, PostId};
+use crate::domain::id::{BrandId, CampaignId, InfluencerId, LinkKind, PostId, PromoCodeId};
 use crate::domain::invalid::Invalid;
 use crate::domain::role::Need;
 use crate::domain::slug::Slug;
@@ -23,7 +23,7 @@ use crate::domain::target_url::TargetPolicy;
 use crate::domain::text::{Label, Platform};
 use crate::domain::time::Instant;
 use crate::domain::utm::UtmTemplate;
-use crate::store::{Link, LinkDraft, LinkEdit, MintTerms, PostChoice, Record as _, SlugPolicy};
+use crate::store::{Change, Link, LinkDraft, LinkEdit, MintTerms, PostChoice, Record as _, SlugPolicy};
 
 /// Links of one bulk request.
 const BULK_MAX: usize = 1000;
@@ -50,6 +50,7 @@ struct New {
     platform: Option<Platform>,
     post: Option<Label>,
     post_id: Option<PostId>,
+    promo_code_id: Option<PromoCodeId>,
     utm: Option<UtmTemplate>,
     forward_query: Option<bool>,
     expires_at: Option<Instant>,
@@ -63,6 +64,8 @@ struct Edit {
     url: Option<Option<String>>,
     #[serde(default, deserialize_with = "given")]
     platform: Option<Option<Platform>>,
+    #[serde(default, deserialize_with = "given")]
+    promo_code_id: Option<Option<PromoCodeId>>,
     #[serde(default, deserialize_with = "given")]
     utm: Option<UtmTemplate>,
     #[serde(default, deserialize_with = "given")]
@@ -84,11 +87,12 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
     let one = super::at("/v1/links/{id}")
         .get(resource::get::<Link>)
         .patch(update)
-        .delete(resource::archive::<Link>);
+        .delete(archive);
     config
         .service(super::at("/v1/links/bulk").post(bulk))
         .service(super::at("/v1/links/{id}/qr.svg").get(qr::as_svg))
         .service(super::at("/v1/links/{id}/qr.png").get(qr::as_png))
+        .service(super::at("/v1/links/{id}/history").get(history))
         .service(super::at("/v1/links").post(create).get(list))
         .service(one);
 }
@@ -108,6 +112,7 @@ impl New {
             slug: self.slug,
             platform: self.platform,
             post,
+            promo_code_id: self.promo_code_id,
             utm: self.utm.unwrap_or_default(),
             forward_query: self.forward_query.unwrap_or(true),
             expires_at: self.expires_at,
@@ -129,17 +134,18 @@ async fn create(
     }
     let draft = body.read::<New>()?.draft(&api.targets)?;
     let answering = once.showing(brand).await?;
-    let terms = minting(&api, brand, &once);
+    let terms = minting(&api, &caller, brand, &once);
     let answer = api.store.mint_link_once(terms, draft, answering).await?;
     api.in_force().await;
     Ok(answer.into())
 }
 
-fn minting(api: &Api, brand: BrandId, once: &Once) -> MintTerms {
+fn minting(api: &Api, caller: &Caller, brand: BrandId, once: &Once) -> MintTerms {
     MintTerms {
         brand,
         policy: SlugPolicy::Strict,
         slug_length: api.slug_length,
+        by: Some(caller.key()),
         now: once.now(),
     }
 }
@@ -165,7 +171,7 @@ async fn bulk(api: web::Data<Api>, caller: Caller, request: HttpRequest, body: B
         })
         .collect();
     let drafts = parsed.iter().filter_map(|draft| draft.as_ref().ok().cloned()).collect();
-    let terms = minting(&api, brand, &once);
+    let terms = minting(&api, &caller, brand, &once);
     let brand = resource::brand_of(&api, brand).await?;
     let shared = api.clone();
     let answering = once.answering(move |made: &Vec<Result<Link, Invalid>>| {
@@ -223,12 +229,55 @@ async fn update(
     let edit = LinkEdit {
         url,
         platform: edit.platform,
+        promo_code_id: edit.promo_code_id,
         utm: edit.utm,
         forward_query: edit.forward_query,
         expires_at: edit.expires_at,
         paused: edit.paused,
     };
-    let link = api.store.update_link(Some(brand), id, edit).await?;
+    let change = change(&api, &caller);
+    let link = api.store.update_link(Some(brand), id, edit, change).await?;
     api.in_force().await;
     resource::shown(&api, brand, &link).await
+}
+
+fn change(api: &Api, caller: &Caller) -> Change {
+    Change {
+        key: caller.key(),
+        at: api.clock.now(),
+    }
+}
+
+async fn archive(
+    api: web::Data<Api>,
+    caller: Caller,
+    path: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let brand = caller.brand(Need::Manage)?;
+    Parameters::of(&request).done()?;
+    let id = id_in_path::<LinkKind>(&path, Link::WHAT)?;
+    let change = change(&api, &caller);
+    api.store.archive_link(Some(brand), id, change).await?;
+    api.in_force().await;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+async fn history(
+    api: web::Data<Api>,
+    caller: Caller,
+    path: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let brand = caller.brand(Need::Read)?;
+    let mut parameters = Parameters::of(&request);
+    let (limit, before) = (parameters.limit()?, parameters.position()?);
+    parameters.done()?;
+    let id = id_in_path::<LinkKind>(&path, Link::WHAT)?;
+    let link: Link = api.store.get(Some(brand), id.number()).await?;
+    let (data, next) = api.store.link_history(link.id, before, limit).await?;
+    Ok(HttpResponse::Ok().json(serde_json::json!({
+        "data": data,
+        "next_cursor": next.map(cursor),
+    })))
 }

@@ -61,13 +61,16 @@ impl Parameters {
         }
     }
 
+    /// Takes `cursor`: where the last page ended.
+    pub(super) fn position(&mut self) -> Result<Option<i64>, Problem> {
+        let cursor = self.take::<String>("cursor")?;
+        cursor.map(|cursor| read_cursor(&cursor)).transpose()
+    }
+
     /// Takes `limit`, `cursor` and `archived`.
     pub(super) fn page(&mut self) -> Result<Page, Problem> {
         let limit = self.limit()?;
-        let after = match self.take::<String>("cursor")? {
-            None => 0,
-            Some(cursor) => read_cursor(&cursor)?,
-        };
+        let after = self.position()?.unwrap_or(0);
         let archived = self.take::<bool>("archived")?.unwrap_or(false);
         Ok(Page { limit, after, archived })
     }

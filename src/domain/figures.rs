@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::invalid::Invalid;
-use super::time::{DAY_MS, Instant, InstantError};
+use super::time::{DAY_MS, Day, Instant, InstantError};
 
 /// Most followers that an account can have: more than there are people.
 pub const FOLLOWERS_MAX: u64 = 10_000_000_000;
@@ -76,13 +76,8 @@ impl AsOf {
         if let Ok(at) = Instant::parse(text) {
             return Ok(Self(at));
         }
-        let date: jiff::civil::Date = text.parse().map_err(|_| InstantError)?;
-        // What has a time, but no offset, is no date: nobody knows where it was meant.
-        if date.to_string() != text {
-            return Err(InstantError);
-        }
-        let start = date.to_zoned(jiff::tz::TimeZone::UTC).map_err(|_| InstantError)?;
-        Ok(Self(Instant::from_ms(start.timestamp().as_millisecond())))
+        let day = Day::parse(text).map_err(|_| InstantError)?;
+        Ok(Self(day.start_in_utc()))
     }
 
     /// The instant, unless it cannot be true.

@@ -11,6 +11,7 @@ pub mod conversion;
 pub mod deal;
 pub mod email_hash;
 pub mod figures;
+pub mod goal;
 pub mod id;
 pub mod influencer;
 pub mod invalid;

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// One second, in the milliseconds that every instant is counted in.
@@ -92,6 +94,54 @@ impl<'de> Deserialize<'de> for Instant {
     }
 }
 
+/// A calendar day between the years 0 and 9999, in whatever zone its field says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Day(Date);
+
+/// The text is not a day.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a date like 2026-03-01")]
+pub struct DayError;
+
+impl Day {
+    /// Reads `YYYY-MM-DD` and nothing else.
+    ///
+    /// # Errors
+    /// [`DayError`] for anything else, such as a date with a time or the 30th of February.
+    pub fn parse(text: &str) -> Result<Self, DayError> {
+        let date: Date = text.parse().map_err(|_| DayError)?;
+        // The calendar's library reads more spellings than it writes.
+        let plain = date.year() >= 0 && date.to_string() == text;
+        plain.then_some(Self(date)).ok_or(DayError)
+    }
+
+    /// Its first instant in UTC.
+    #[must_use]
+    pub fn start_in_utc(self) -> Instant {
+        let start = self.0.to_zoned(TimeZone::UTC).expect("UTC has every day");
+        Instant::from_ms(start.timestamp().as_millisecond())
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl Serialize for Day {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Day {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +152,24 @@ mod tests {
         assert_eq!(at.to_string(), "2026-03-01T12:00:00Z");
         for wrong in ["2026-03-01", "2026-03-01T12:00:00", "yesterday", "", "1772366400"] {
             assert_eq!(Instant::parse(wrong), Err(InstantError), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_day_has_one_spelling() {
+        let day = Day::parse("2026-03-01").expect("valid");
+        assert_eq!(day.to_string(), "2026-03-01");
+        assert_eq!(day.start_in_utc().to_string(), "2026-03-01T00:00:00Z");
+        for wrong in [
+            "20260301",
+            "2026-3-1",
+            "2026-02-30",
+            "2026-03-01T00:00:00",
+            "-000001-01-01",
+            "",
+            " 2026-03-01",
+        ] {
+            assert_eq!(Day::parse(wrong), Err(DayError), "{wrong}");
         }
     }
 

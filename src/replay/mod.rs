@@ -188,6 +188,8 @@ async fn owner(store: &Store, brand: BrandId, now: Instant) -> Result<(CampaignI
         utm: UtmTemplate::default(),
         starts_at: None,
         ends_at: None,
+        budget: None,
+        goals: Vec::new(),
         attribution: crate::domain::campaign::AttributionRule::default(),
         created_at: now,
         archived_at: None,
@@ -228,6 +230,7 @@ async fn mint(
                 slug: Some(slug),
                 platform: None,
                 post: PostChoice::None,
+                promo_code_id: None,
                 utm: UtmTemplate::default(),
                 forward_query: true,
                 expires_at: None,
@@ -242,6 +245,7 @@ async fn mint(
         brand: brand.id,
         policy: SlugPolicy::Import,
         slug_length: crate::domain::slug::MIN_LEN,
+        by: None,
         now,
     };
     for chunk in drafts.chunks(MINT_AT_ONCE) {

@@ -5,10 +5,12 @@ use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use super::columns::{self, Value};
-use super::{Link, Record, Scope, Store, StoreError, Work, records, take_feed};
+use super::{Link, Record, Scope, Store, StoreError, Work, link_history, records, take_feed};
 use crate::domain::campaign::AttributionRule;
+use crate::domain::goal::Goal;
 use crate::domain::id::{BrandId, CampaignId};
 use crate::domain::invalid::Invalid;
+use crate::domain::money::Money;
 use crate::domain::text::Name;
 use crate::domain::time::Instant;
 use crate::domain::utm::UtmTemplate;
@@ -32,6 +34,10 @@ pub struct Campaign {
     pub starts_at: Option<Instant>,
     /// First instant that no longer counts.
     pub ends_at: Option<Instant>,
+    /// What it may cost; shown, and stops nothing.
+    pub budget: Option<Money>,
+    /// What it is to reach.
+    pub goals: Vec<Goal>,
     /// How conversions are attributed.
     pub attribution: AttributionRule,
     /// When it was made.
@@ -63,6 +69,8 @@ impl Record for Campaign {
             utm: columns::json(row, "utm")?,
             starts_at: columns::maybe_instant(row, "starts_at_ms")?,
             ends_at: columns::maybe_instant(row, "ends_at_ms")?,
+            budget: columns::json(row, "budget")?,
+            goals: columns::json(row, "goals")?,
             attribution: columns::json(row, "attribution")?,
             created_at: columns::instant(row, "created_at_ms")?,
             archived_at: columns::maybe_instant(row, "archived_at_ms")?,
@@ -80,6 +88,8 @@ impl Record for Campaign {
             ("utm", Value::json(&self.utm)),
             ("starts_at_ms", self.starts_at.into()),
             ("ends_at_ms", self.ends_at.into()),
+            ("budget", Value::json(&self.budget)),
+            ("goals", Value::json(&self.goals)),
             ("attribution", Value::json(&self.attribution)),
             ("created_at_ms", self.created_at.into()),
             ("archived_at_ms", self.archived_at.into()),
@@ -96,6 +106,7 @@ impl Store {
         &self,
         scope: Scope,
         id: CampaignId,
+        at: Instant,
         edit: impl FnOnce(&mut Campaign) -> Result<(), Invalid> + Send + 'static,
     ) -> Result<Campaign, StoreError> {
         self.transact(move |conn| -> Work<'_, Campaign> {
@@ -110,7 +121,7 @@ impl Store {
                     || after.utm != before.utm
                     || after.name != before.name;
                 if moved {
-                    remake_links(conn, &after).await?;
+                    remake_links(conn, &after, at).await?;
                 }
                 Ok(after)
             })
@@ -121,7 +132,7 @@ impl Store {
 
 /// The links' new addresses follow the campaign in the feed, so a node that has read half of them
 /// sends visitors to one address or the other, and to nowhere else.
-async fn remake_links(conn: &mut AnyConnection, campaign: &Campaign) -> Result<(), StoreError> {
+async fn remake_links(conn: &mut AnyConnection, campaign: &Campaign, at: Instant) -> Result<(), StoreError> {
     let sql = "SELECT links.*, influencers.handle AS handle, posts.label AS post_label
         FROM links JOIN influencers ON influencers.id = links.influencer_id
         LEFT JOIN posts ON posts.id = links.post_id
@@ -137,18 +148,19 @@ async fn remake_links(conn: &mut AnyConnection, campaign: &Campaign) -> Result<(
         let label = columns::maybe_text(row, "post_label")?;
         let final_url = link.make_final_url(campaign, &handle, label.as_deref())?;
         if final_url != link.final_url {
-            changed.push((link.id, final_url));
+            changed.push((link, final_url));
         }
     }
     let count = i64::try_from(changed.len()).expect("rows fit into memory");
     let mut seq = take_feed(conn, count).await?;
-    for (id, final_url) in changed {
+    for (link, final_url) in changed {
         sqlx::query("UPDATE links SET final_url = $1, feed_seq = $2 WHERE id = $3")
-            .bind(final_url)
+            .bind(&final_url)
             .bind(seq)
-            .bind(id.number())
+            .bind(link.number())
             .execute(&mut *conn)
             .await?;
+        link_history::moved(conn, &link, &final_url, at).await?;
         seq += 1;
     }
     Ok(())

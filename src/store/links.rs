@@ -5,17 +5,20 @@ use sqlx::any::AnyRow;
 
 use super::columns::{self, Value};
 use super::{Campaign, Record, StoreError};
-use crate::domain::id::{BrandId, CampaignId, InfluencerId, LinkId, PostId};
+use crate::domain::id::{BrandId, CampaignId, InfluencerId, LinkId, PostId, PromoCodeId};
 use crate::domain::slug::Slug;
 use crate::domain::target_url::TargetUrl;
 use crate::domain::text::{Label, Platform};
 use crate::domain::time::Instant;
 use crate::domain::utm::{UtmTemplate, UtmValues, apply};
 
+#[path = "links_edit.rs"]
+mod edit;
 #[path = "links_mint.rs"]
 mod mint;
 
-pub use mint::{LinkDraft, LinkEdit, MintTerms, PostChoice, SlugPolicy};
+pub use edit::LinkEdit;
+pub use mint::{LinkDraft, MintTerms, PostChoice, SlugPolicy};
 
 /// A link, as stored and as the API shows it.
 #[derive(Debug, Clone, Serialize)]
@@ -30,6 +33,8 @@ pub struct Link {
     pub influencer_id: InfluencerId,
     /// The post it stands in.
     pub post_id: Option<PostId>,
+    /// The code it is shared with.
+    pub promo_code_id: Option<PromoCodeId>,
     /// The platform it stands on.
     pub platform: Option<Platform>,
     /// What is shared.
@@ -96,6 +101,7 @@ impl Record for Link {
             campaign_id: columns::id(row, "campaign_id")?,
             influencer_id: columns::id(row, "influencer_id")?,
             post_id: columns::maybe_id(row, "post_id")?,
+            promo_code_id: columns::maybe_id(row, "promo_code_id")?,
             platform: columns::maybe_parsed(row, "platform", Platform::parse)?,
             slug: columns::parsed(row, "slug", Slug::parse_imported)?,
             url: columns::maybe_text(row, "url")?,
@@ -117,6 +123,7 @@ impl Record for Link {
             ("campaign_id", self.campaign_id.into()),
             ("influencer_id", self.influencer_id.into()),
             ("post_id", self.post_id.into()),
+            ("promo_code_id", self.promo_code_id.into()),
             ("platform", Value::maybe_text(self.platform.as_ref())),
             ("slug", Value::text(&self.slug)),
             ("slug_folded", Value::Text(Some(self.slug.folded().into_owned()))),

@@ -1,12 +1,14 @@
-//! Making and changing links within one transaction.
+//! Making links within one transaction.
 
 use std::collections::HashMap;
 
 use sqlx::AnyConnection;
 
-use super::super::{Answer, Answering, Influencer, Post, Scope, Store, Work, posts, records, take_feed};
+use super::super::{
+    Answer, Answering, Influencer, Post, PromoCode, Store, Work, link_history, posts, records, take_feed,
+};
 use super::{Campaign, Link, StoreError, label_of};
-use crate::domain::id::{BrandId, CampaignId, InfluencerId, LinkId, PostId};
+use crate::domain::id::{BrandId, CampaignId, InfluencerId, KeyId, LinkId, PostId, PromoCodeId};
 use crate::domain::invalid::Invalid;
 use crate::domain::slug::Slug;
 use crate::domain::target_url::TargetUrl;
@@ -43,6 +45,8 @@ pub struct LinkDraft {
     pub platform: Option<Platform>,
     /// In which post.
     pub post: PostChoice,
+    /// The code it is shared with.
+    pub promo_code_id: Option<PromoCodeId>,
     /// Its own UTM wishes.
     pub utm: UtmTemplate,
     /// Whether to forward the short link's query.
@@ -71,6 +75,8 @@ pub struct MintTerms {
     pub policy: SlugPolicy,
     /// Characters of a drawn slug.
     pub slug_length: usize,
+    /// The key that makes them; `None`: this program by itself.
+    pub by: Option<KeyId>,
     /// When they are made.
     pub now: Instant,
 }
@@ -134,6 +140,7 @@ impl<'c> Minting<'c> {
             post_id: post.as_ref().map(|post| post.id),
             platform,
             slug,
+            promo_code_id: draft.promo_code_id,
             url: draft.url.map(|url| url.as_str().to_owned()),
             utm: draft.utm,
             final_url: String::new(),
@@ -143,11 +150,13 @@ impl<'c> Minting<'c> {
             created_at: self.terms.now,
             archived_at: None,
         };
+        must_match_code(self.conn, &link).await?;
         let campaign = &self.campaigns[&link.campaign_id];
         let handle = self.influencers[&link.influencer_id].handle.as_str();
         link.final_url = link.make_final_url(campaign, handle, label_of(post.as_ref()))?;
         let seq = take_feed(self.conn, 1).await?;
         records::insert(self.conn, &link, seq).await?;
+        link_history::created(self.conn, &link, self.terms.by).await?;
         Ok(link)
     }
 
@@ -228,6 +237,20 @@ impl<'c> Minting<'c> {
     }
 }
 
+/// A link's code must stand, and be the same influencer's in the same campaign: it would earn for somebody else.
+pub(super) async fn must_match_code(conn: &mut AnyConnection, link: &Link) -> Result<(), StoreError> {
+    const FIELD: &str = "promo_code_id";
+    let Some(code) = link.promo_code_id else {
+        return Ok(());
+    };
+    let found = records::find(conn, Some(link.brand_id), code.number()).await;
+    let code: PromoCode = records::standing(found, FIELD)?;
+    if code.campaign_id != link.campaign_id || code.influencer_id != link.influencer_id {
+        return Err(Invalid::one(FIELD, "belongs to another campaign or influencer").into());
+    }
+    Ok(())
+}
+
 impl Store {
     /// Makes links in one transaction. Each draft succeeds or fails for itself, in order.
     ///
@@ -272,86 +295,5 @@ impl Store {
             Box::pin(async move { Minting::new(conn, terms).make(draft).await })
         })
         .await
-    }
-
-    /// Changes a link; its final address follows.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`], or what is wrong with the change.
-    pub async fn update_link(&self, scope: Scope, id: LinkId, edit: LinkEdit) -> Result<Link, StoreError> {
-        self.transact(move |conn| -> Work<'_, Link> {
-            Box::pin(async move {
-                let seq = take_feed(conn, 1).await?;
-                let mut link: Link = records::find(conn, scope, id.number()).await?;
-                records::refuse_archived(&link)?;
-                // Pausing a link must not move it: its address is made anew only where its makings change.
-                let moved = edit.url.is_some() || edit.platform.is_some() || edit.utm.is_some();
-                edit.apply(&mut link);
-                let brand = Some(link.brand_id);
-                let campaign: Campaign = records::find(conn, brand, link.campaign_id.number()).await?;
-                let influencer: Influencer = records::find(conn, brand, link.influencer_id.number()).await?;
-                let post: Option<Post> = match link.post_id {
-                    Some(post) => Some(records::find(conn, brand, post.number()).await?),
-                    None => None,
-                };
-                let elsewhere = |post: &&Post| {
-                    link.platform
-                        .as_ref()
-                        .is_some_and(|platform| *platform != post.platform)
-                };
-                if let Some(post) = post.as_ref().filter(elsewhere) {
-                    let message = format!("the link's post stands on {}", post.platform);
-                    return Err(Invalid::one("platform", message).into());
-                }
-                let label = label_of(post.as_ref());
-                if moved {
-                    link.final_url = link.make_final_url(&campaign, influencer.handle.as_str(), label)?;
-                }
-                records::save(conn, &link, seq).await?;
-                Ok(link)
-            })
-        })
-        .await
-    }
-}
-
-/// What may be changed of a link; outer `None` leaves a field as it is. Campaign, influencer and
-/// slug never change: what was earned through the link belongs to them.
-#[derive(Debug, Clone, Default)]
-pub struct LinkEdit {
-    /// Another destination; inner `None`: follow the campaign's again.
-    pub url: Option<Option<TargetUrl>>,
-    /// Another platform.
-    pub platform: Option<Option<Platform>>,
-    /// Other UTM wishes.
-    pub utm: Option<UtmTemplate>,
-    /// Whether to forward the short link's query.
-    pub forward_query: Option<bool>,
-    /// Another end; inner `None`: never.
-    pub expires_at: Option<Option<Instant>>,
-    /// Pause or resume.
-    pub paused: Option<bool>,
-}
-
-impl LinkEdit {
-    fn apply(self, link: &mut Link) {
-        if let Some(url) = self.url {
-            link.url = url.map(|url| url.as_str().to_owned());
-        }
-        if let Some(platform) = self.platform {
-            link.platform = platform;
-        }
-        if let Some(utm) = self.utm {
-            link.utm = utm;
-        }
-        if let Some(forward_query) = self.forward_query {
-            link.forward_query = forward_query;
-        }
-        if let Some(expires_at) = self.expires_at {
-            link.expires_at = expires_at;
-        }
-        if let Some(paused) = self.paused {
-            link.paused = paused;
-        }
     }
 }

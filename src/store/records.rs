@@ -101,6 +101,23 @@ pub(super) async fn save<R: Record>(conn: &mut AnyConnection, record: &R, seq: i
     Ok(())
 }
 
+/// Whether it was not archived before.
+pub(super) async fn archive<R: Record>(
+    conn: &mut AnyConnection,
+    scope: Scope,
+    number: i64,
+    at: Instant,
+) -> Result<bool, StoreError> {
+    let seq = take_feed(conn, 1).await?;
+    find::<R>(conn, scope, number).await?;
+    let sql = format!(
+        "UPDATE {} SET archived_at_ms = $1, feed_seq = $2 WHERE id = $3 AND archived_at_ms IS NULL",
+        R::TABLE
+    );
+    let query = sqlx::query(AssertSqlSafe(sql)).bind(at.ms()).bind(seq).bind(number);
+    Ok(query.execute(conn).await?.rows_affected() == 1)
+}
+
 fn taken<R: Record>(error: sqlx::Error) -> StoreError {
     match error.as_database_error() {
         Some(database) if database.is_unique_violation() => {
@@ -214,14 +231,7 @@ impl Store {
     pub async fn archive<R: Record>(&self, scope: Scope, number: i64, at: Instant) -> Result<(), StoreError> {
         self.transact(move |conn| -> Work<'_, ()> {
             Box::pin(async move {
-                let seq = take_feed(conn, 1).await?;
-                find::<R>(conn, scope, number).await?;
-                let sql = format!(
-                    "UPDATE {} SET archived_at_ms = $1, feed_seq = $2 WHERE id = $3 AND archived_at_ms IS NULL",
-                    R::TABLE
-                );
-                let query = sqlx::query(AssertSqlSafe(sql)).bind(at.ms()).bind(seq).bind(number);
-                query.execute(conn).await?;
+                archive::<R>(conn, scope, number, at).await?;
                 Ok(())
             })
         })
