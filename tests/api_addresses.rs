@@ -111,16 +111,27 @@ fn an_unknown_or_unusable_query_parameter_is_400_by_name() {
 fn wrong_methods_are_405_and_wrong_addresses_and_ids_404() {
     let desk = Desk::open();
     let link = id(&desk.api.link(&desk.stage, &json!({})));
-    for (method, path) in [
-        ("DELETE", "/v1/links"),
-        ("PUT", "/v1/links"),
-        ("GET", "/v1/links/bulk"),
-        ("POST", "/v1/reports"),
-        ("DELETE", "/v1/conversions"),
-        ("PATCH", "/v1/brands"),
-        ("PUT", &format!("/v1/links/{link}")),
+    for (method, path, allowed) in [
+        ("DELETE", "/v1/links", "POST, GET"),
+        ("PUT", "/v1/links", "POST, GET"),
+        ("GET", "/v1/links/bulk", "POST"),
+        ("POST", "/v1/reports", "GET"),
+        ("DELETE", "/v1/conversions", "POST, GET"),
+        ("PATCH", "/v1/brands", "POST, GET"),
+        ("PUT", &format!("/v1/links/{link}"), "GET, PATCH, DELETE"),
+        ("POST", &format!("/v1/links/{link}/history"), "GET"),
+        (
+            "PATCH",
+            &format!(
+                "/v1/campaigns/{}/influencers/{}",
+                desk.stage.campaign, desk.stage.influencer
+            ),
+            "PUT, GET, DELETE",
+        ),
     ] {
-        problem(&desk.api.send(&desk.api.request(method, path)), 405);
+        let refused = desk.api.send(&desk.api.request(method, path));
+        problem(&refused, 405);
+        assert_eq!(refused.header("allow"), Some(allowed), "{method} {path}");
     }
     for path in [
         "/",

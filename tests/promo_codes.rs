@@ -98,6 +98,24 @@ fn a_code_earns_without_a_click_in_any_case_and_a_coupon_of_the_shop_does_not() 
 }
 
 #[test]
+fn a_code_typed_in_full_width_letters_and_digits_is_the_same_code() {
+    let shop = Shop::open();
+    let (campaign, influencer) = (&shop.stage.campaign, &shop.stage.influencer);
+    let made = code(&shop.api, campaign, influencer, &json!({"code": "Mia10"}));
+    let typed = "\u{ff2d}\u{ff49}\u{ff21}\u{ff11}\u{ff10}";
+    let taken = json!({"campaign_id": campaign, "influencer_id": influencer, "code": typed});
+    assert_eq!(problem(&shop.api.post("/v1/promo-codes", &taken), 422), ["code"]);
+    let order = sold(&shop, "1", None, &[typed, "mia10"]);
+    assert_eq!(order["credits"][0]["promo_code_id"], made["id"]);
+    let explained = shop
+        .api
+        .get(&format!("/v1/conversions/{}/explain", id(&order)))
+        .expect(200);
+    assert_eq!(explained["touchpoints"][1]["reason"], "repeated");
+    shop.service.stop();
+}
+
+#[test]
 fn code_against_click_is_decided_by_the_campaign_and_one_influencer_s_both_are_one_credit() {
     let shop = Shop::open();
     let mine = code(

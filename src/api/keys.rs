@@ -209,7 +209,7 @@ async fn archive(
     let scope = scope(&caller)?;
     Parameters::of(&request).done()?;
     let id = id_in_path::<KeyKind>(&path, ApiKey::WHAT)?;
-    api.store.archive::<ApiKey>(scope, id.number(), api.clock.now()).await?;
+    api.store.revoke_key(scope, id, api.clock.now()).await?;
     api.in_force().await;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -2,6 +2,7 @@
 //!
 //! Handlers parse at the edge, ask one room, and show the answer; they hold no rule of their own.
 
+mod address;
 mod body;
 mod brands;
 mod caller;
@@ -27,10 +28,9 @@ use std::sync::Arc;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{HttpRequest, HttpResponse, Resource, web};
+use actix_web::{HttpResponse, web};
 use url::Url;
 
 use crate::catalog::Catalog;
@@ -41,6 +41,7 @@ use crate::domain::target_url::TargetPolicy;
 use crate::intake::Intake;
 use crate::store::Store;
 use crate::stream::Progress;
+use address::at;
 pub use caller::key_hash;
 pub use keys::{NewKey, draw_key};
 use problem::Problem;
@@ -89,16 +90,6 @@ impl Api {
             tracing::warn!(%error, "a change is committed, but not yet in force here");
         }
     }
-}
-
-/// A resource that answers wrong methods with a problem, too.
-fn at(path: &str) -> Resource {
-    web::resource(path).default_service(web::to(wrong_method))
-}
-
-async fn wrong_method(request: HttpRequest) -> Result<HttpResponse, Problem> {
-    let detail = format!("{} is not possible here.", request.method());
-    Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail))
 }
 
 async fn unknown_address() -> Result<HttpResponse, Problem> {

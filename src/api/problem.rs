@@ -123,6 +123,10 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::NotFound { what } => Self::not_found(what),
             StoreError::Invalid(invalid) => invalid.into(),
+            StoreError::LastOperatorKey => Self::new(
+                StatusCode::CONFLICT,
+                "This is the last operator key in force: make another one before it is revoked.",
+            ),
             passing if passing.is_passing() => {
                 tracing::error!(error = %passing, "a request could not be answered");
                 Self::new(

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization as _;
 
 /// A text was empty, too long, or held characters that its field does not take.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -183,11 +184,18 @@ impl TimeZoneName {
 }
 
 impl CodeText {
-    /// The form under which codes are the same: people type them in any case.
+    /// The form under which codes are the same.
     #[must_use]
     pub fn folded(&self) -> String {
-        self.0.to_lowercase()
+        fold_code(&self.0)
     }
+}
+
+/// The form under which codes as they were typed are the same: in any case, and in the full-width letters and digits of
+/// Asian keyboards.
+#[must_use]
+pub fn fold_code(typed: &str) -> String {
+    typed.trim().nfkc().collect::<String>().to_lowercase()
 }
 
 impl ClickParam {
@@ -217,6 +225,22 @@ mod tests {
         assert_eq!(Handle::parse("@"), Err(TextError::Empty));
         assert!(Handle::parse("mia runs").is_err());
         assert!(Handle::parse("@@mia").is_err());
+    }
+
+    #[test]
+    fn a_code_is_the_same_in_any_case_and_width() {
+        let mia = CodeText::parse("Mia10").expect("valid").folded();
+        for typed in [
+            "MIA10",
+            "mia10",
+            "\u{ff2d}\u{ff29}\u{ff21}\u{ff11}\u{ff10}",
+            "mia\u{ff11}\u{ff10}",
+        ] {
+            assert_eq!(CodeText::parse(typed).expect("valid").folded(), mia, "{typed}");
+        }
+        // One letter, whether its accent was typed with it or after it.
+        assert_eq!(fold_code("zo\u{eb}"), fold_code("ZOE\u{308}"));
+        assert_ne!(fold_code("zo\u{eb}"), fold_code("zoe"));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! API keys: only their hashes are kept.
 
 use serde::Serialize;
+use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use super::columns::{self, Value};
-use super::{Record, Store, StoreError, Work, records, take_feed};
+use super::{Record, Scope, Store, StoreError, Work, records, take_feed};
 use crate::domain::id::{BrandId, KeyId};
 use crate::domain::role::Role;
 use crate::domain::text::Name;
@@ -73,14 +74,38 @@ impl Record for ApiKey {
     }
 }
 
+/// Operator keys in force.
+async fn operator_keys(conn: &mut AnyConnection) -> Result<i64, StoreError> {
+    let sql = "SELECT COUNT(*) FROM api_keys WHERE brand_id IS NULL AND archived_at_ms IS NULL";
+    Ok(sqlx::query_scalar(sql).fetch_one(conn).await?)
+}
+
 impl Store {
     /// Whether any operator key is in force.
     ///
     /// # Errors
     /// [`StoreError`] when the store does not answer.
     pub async fn has_operator_key(&self) -> Result<bool, StoreError> {
-        let sql = "SELECT COUNT(*) FROM api_keys WHERE brand_id IS NULL AND archived_at_ms IS NULL";
-        Ok(sqlx::query_scalar::<_, i64>(sql).fetch_one(&self.control).await? > 0)
+        Ok(operator_keys(&mut *self.control.acquire().await?).await? > 0)
+    }
+
+    /// Revokes a key. Twice does no harm.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the scope holds no such key, [`StoreError::LastOperatorKey`] when nobody would be
+    /// left to manage brands.
+    pub async fn revoke_key(&self, scope: Scope, id: KeyId, at: Instant) -> Result<(), StoreError> {
+        self.transact(move |conn| -> Work<'_, ()> {
+            Box::pin(async move {
+                let key: ApiKey = records::find(conn, scope, id.number()).await?;
+                if key.brand_id.is_none() && key.archived_at.is_none() && operator_keys(conn).await? == 1 {
+                    return Err(StoreError::LastOperatorKey);
+                }
+                records::archive::<ApiKey>(conn, scope, id.number(), at).await?;
+                Ok(())
+            })
+        })
+        .await
     }
 
     /// Puts the key that the settings name in force, and revokes the one that they named before.

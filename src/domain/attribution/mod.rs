@@ -17,6 +17,7 @@ use super::click_id::{ClickId, ClickIdError};
 use super::id::{BrandId, CampaignId, InfluencerId, LinkId, PostId, PromoCodeId};
 use super::link::LinkOwner;
 use super::promo_code::{CodeOwner, CodeStatus};
+use super::text::fold_code;
 use super::time::{Instant, SECOND_MS};
 pub use why::Why;
 
@@ -184,7 +185,7 @@ pub fn attribute(brand: BrandId, occurred_at: Instant, clicks: &[GivenClick], co
         touchpoints.push(judge::click(brand, occurred_at, click, repeated));
     }
     for code in codes {
-        let same = |earlier: &Touchpoint| earlier.given.trim().to_lowercase() == code.text.trim().to_lowercase();
+        let same = |earlier: &Touchpoint| fold_code(&earlier.given) == fold_code(&code.text);
         let repeated = touchpoints[clicks.len()..].iter().any(same);
         touchpoints.push(judge::code(occurred_at, code, repeated));
     }
