@@ -131,12 +131,13 @@ async fn retry(
     let event = Event::of(&rejection).ok_or_else(|| {
         Problem::conflict("This record could not be read, so there is nothing that could be sent in again.")
     })?;
-    let retried =
-        || Problem::conflict("This event was sent in again already; what became of that is an event of its own.");
-    if rejection.retried_at.is_some() || !api.store.note_retry(id, api.clock.now()).await? {
-        return Err(retried());
+    if rejection.retried_at.is_some() {
+        let detail = "This event was sent in again already; what became of that is an event of its own.";
+        return Err(Problem::conflict(detail));
     }
+    // Journaled first: should the note fail, the event may be sent in once more, and still counts once.
     let receipt = events::submit(&api, vec![event.record()]).await?;
+    api.store.note_retry(id, api.clock.now()).await?;
     if wait_until_counted(&api, receipt, wait).await {
         return Ok(event.outcome(&api).await?.into());
     }

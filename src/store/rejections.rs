@@ -148,17 +148,17 @@ impl Store {
         }
     }
 
-    /// Notes that a rejection was sent in again; `false` when somebody else was faster.
+    /// Notes that a rejection was sent in again.
     ///
     /// # Errors
     /// [`StoreError`] when the store does not answer.
-    pub async fn note_retry(&self, id: RejectionId, at: Instant) -> Result<bool, StoreError> {
-        self.transact(move |conn| -> Work<'_, bool> {
+    pub async fn note_retry(&self, id: RejectionId, at: Instant) -> Result<(), StoreError> {
+        self.transact(move |conn| -> Work<'_, ()> {
             Box::pin(async move {
-                let sql = "UPDATE rejections SET retried_at_ms = $1
-                    WHERE journal_num = $2 AND seq = $3 AND retried_at_ms IS NULL";
+                let sql = "UPDATE rejections SET retried_at_ms = $1 WHERE journal_num = $2 AND seq = $3";
                 let query = sqlx::query(sql).bind(at.ms()).bind(id.journal_num).bind(id.seq);
-                Ok(query.execute(conn).await?.rows_affected() == 1)
+                query.execute(conn).await?;
+                Ok(())
             })
         })
         .await
