@@ -2,15 +2,18 @@
 //!
 //! Handlers parse at the edge, ask one room, and show the answer; they hold no rule of their own.
 
+mod answers;
 mod body;
 mod brands;
 mod caller;
 mod campaigns;
 mod conversions;
+mod docs;
 mod explain;
 mod influencers;
 mod keys;
 mod links;
+mod openapi;
 mod parameters;
 mod posts;
 mod problem;
@@ -110,6 +113,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
     promo_codes::routes(config);
     conversions::routes(config);
     reports::routes(config);
+    openapi::routes(config);
+    docs::routes(config);
     config.default_service(web::to(unknown_address));
 }
 

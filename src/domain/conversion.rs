@@ -3,8 +3,11 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
 
-use super::id::{BASE32, BrandId};
+use super::described;
+use super::id::{BASE32, BrandId, DIGIT};
 use super::invalid::Invalid;
 use super::money::Money;
 use super::text::{Email, ExternalId, TextError};
@@ -82,6 +85,18 @@ impl TryFrom<String> for Event {
     }
 }
 
+impl utoipa::PartialSchema for Event {
+    fn schema() -> RefOr<Schema> {
+        let pattern = "^(?:sale|lead|signup|download|add_to_cart|renewal|custom:[a-z0-9_-]{1,40})$";
+        described::matching(
+            "What happened: a known event, or `custom:` and a name of the brand's own.",
+            pattern,
+        )
+    }
+}
+
+impl ToSchema for Event {}
+
 impl From<Event> for String {
     fn from(event: Event) -> Self {
         event.to_string()
@@ -106,6 +121,18 @@ impl fmt::Display for Event {
 /// the same one on every node without asking anybody.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct ConversionId(Box<str>);
+
+impl utoipa::PartialSchema for ConversionId {
+    fn schema() -> RefOr<Schema> {
+        let pattern = format!("^cnv_{DIGIT}{{{CONVERSION_ID_DIGITS}}}$");
+        described::matching(
+            "A function of brand, source, event and external_id: repeats get the same one.",
+            pattern,
+        )
+    }
+}
+
+impl ToSchema for ConversionId {}
 
 const CONVERSION_ID_DIGITS: usize = 24;
 
@@ -146,8 +173,9 @@ impl ConversionId {
 pub const SOURCE_API: &str = "api";
 
 /// A conversion as a shop posts it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewConversion)]
 pub struct ConversionInput {
     /// What happened.
     pub event: Event,
@@ -158,9 +186,11 @@ pub struct ConversionInput {
     pub click_id: Option<String>,
     /// Several, oldest first.
     #[serde(default)]
+    #[schema(max_items = 10)]
     pub click_ids: Option<Vec<String>>,
     /// Codes that were entered at the checkout, the shop's own coupons among them.
     #[serde(default)]
+    #[schema(max_items = 20)]
     pub promo_codes: Option<Vec<String>>,
     /// The shop's id of the customer.
     #[serde(default)]
@@ -176,6 +206,7 @@ pub struct ConversionInput {
     pub gross_amount: Option<Money>,
     /// Pieces sold.
     #[serde(default)]
+    #[schema(minimum = 0, maximum = 4_294_967_295_u64)]
     pub quantity: Option<u32>,
     /// The subscription that a sale starts and renewals continue.
     #[serde(default)]

@@ -8,6 +8,7 @@ pub mod campaign;
 pub mod click;
 pub mod click_id;
 pub mod conversion;
+mod described;
 pub mod email_hash;
 pub mod id;
 pub mod influencer;

@@ -1,6 +1,7 @@
 //! Promo codes: a word at the checkout that names its influencer.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::campaign::Conflict;
 use super::id::{BrandId, CampaignId, InfluencerId, PostId, PromoCodeId};
@@ -13,7 +14,7 @@ use super::time::Instant;
 const MINTED_LETTERS_MAX: usize = 12;
 
 /// Whether a code earns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CodeStatus {
     /// It does.
@@ -45,7 +46,7 @@ impl CodeStatus {
 }
 
 /// What the buyer saves; told by the brand, applied by its shop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Discount {
     /// Per cent of the order: 1 to 100.
@@ -55,8 +56,9 @@ pub enum Discount {
 }
 
 /// A whole per cent, 1 to 100.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "u8")]
+#[schema(minimum = 1, maximum = 100)]
 pub struct Percent(u8);
 
 impl TryFrom<u8> for Percent {

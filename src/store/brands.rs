@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use sqlx::any::AnyRow;
+use utoipa::ToSchema;
 
 use super::columns::{self, Value};
 use super::{Record, Store, StoreError};
@@ -12,7 +13,7 @@ use crate::domain::tier::TierBounds;
 use crate::domain::time::Instant;
 
 /// A brand, as stored and as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Brand {
     /// Its id.
     pub id: BrandId,

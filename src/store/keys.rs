@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use sqlx::any::AnyRow;
+use utoipa::ToSchema;
 
 use super::columns::{self, Value};
 use super::{Record, Store, StoreError, Work, records, take_feed};
@@ -11,7 +12,7 @@ use crate::domain::text::Name;
 use crate::domain::time::Instant;
 
 /// A key, as stored and as the API lists it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ApiKey {
     /// Its id.
     pub id: KeyId,
