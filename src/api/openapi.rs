@@ -79,8 +79,17 @@ fn document() -> Document {
     whole
 }
 
+static DOCUMENT: LazyLock<Document> = LazyLock::new(document);
+
 static AS_JSON: LazyLock<web::Bytes> =
-    LazyLock::new(|| web::Bytes::from(serde_json::to_vec(&document()).expect("a description has plain keys")));
+    LazyLock::new(|| web::Bytes::from(serde_json::to_vec(&*DOCUMENT).expect("a description has plain keys")));
+
+/// The methods that an address takes, as an `Allow` header lists them.
+pub(super) fn methods(path: &str) -> String {
+    let mut item = DOCUMENT.paths.paths.get(path).cloned().unwrap_or_default();
+    let methods: Vec<String> = operations(&mut item).map(|(method, _)| method.to_uppercase()).collect();
+    methods.join(", ")
+}
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.service(super::at("/openapi.json").get(show));

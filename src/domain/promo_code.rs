@@ -1,7 +1,9 @@
 //! Promo codes: a word at the checkout that names its influencer.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::openapi::schema::AdditionalProperties;
+use utoipa::openapi::{ObjectBuilder, OneOfBuilder, Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::campaign::Conflict;
 use super::id::{BrandId, CampaignId, InfluencerId, PostId, PromoCodeId};
@@ -46,13 +48,37 @@ impl CodeStatus {
 }
 
 /// What the buyer saves; told by the brand, applied by its shop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Discount {
     /// Per cent of the order: 1 to 100.
     Percent(Percent),
     /// A fixed amount.
     Amount(Money),
+}
+
+/// Written out because a derive would let both stand side by side.
+impl PartialSchema for Discount {
+    fn schema() -> RefOr<Schema> {
+        let only = |name: &str, of: RefOr<Schema>| {
+            ObjectBuilder::new()
+                .property(name, of)
+                .required(name)
+                .additional_properties(Some(AdditionalProperties::FreeForm(false)))
+        };
+        OneOfBuilder::new()
+            .item(only("percent", Percent::schema()))
+            .item(only("amount", Ref::from_schema_name(Money::name()).into()))
+            .description(Some("What the buyer saves: per cent of the order, or a fixed amount."))
+            .into()
+    }
+}
+
+impl ToSchema for Discount {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((Money::name().into_owned(), Money::schema()));
+        Money::schemas(schemas);
+    }
 }
 
 /// A whole per cent, 1 to 100.

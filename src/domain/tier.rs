@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
 
 /// The size class of an influencer, smallest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
@@ -53,11 +54,19 @@ impl fmt::Display for Tier {
 }
 
 /// The follower count at which each tier above nano begins: above zero, and each above the one before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "Bounds", try_from = "Bounds")]
-pub struct TierBounds(#[schema(inline)] Bounds);
+pub struct TierBounds(Bounds);
 
-/// The form on the wire.
+impl utoipa::PartialSchema for TierBounds {
+    fn schema() -> RefOr<Schema> {
+        Bounds::schema()
+    }
+}
+
+impl ToSchema for TierBounds {}
+
+/// The follower count at which each tier above nano begins: above zero, and each above the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(remote = "Self", deny_unknown_fields)]
 struct Bounds {

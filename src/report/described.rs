@@ -13,7 +13,10 @@ use crate::domain::id::{CampaignId, InfluencerId, LinkId, PostId, PromoCodeId};
 use crate::store::figures::Entity;
 
 /// What `from` and `to` take.
-const EDGE: &str = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[Tt ][0-9:.]+(?:[Zz]|[+-][0-9:]+))?$";
+const EDGE: &str = concat!(
+    r"^[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])",
+    r"(?:[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?(?:[Zz]|[+-](?:0[0-9]|1[0-2]):[0-5][0-9]))?$"
+);
 
 fn text() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(SchemaType::Type(Type::String))

@@ -23,7 +23,7 @@ pub struct Brand {
     pub currency: Currency,
     /// Governs tier months, cost dates and the default zone of reports.
     pub timezone: TimeZoneName,
-    /// The query parameter that carries click ids; `None`: codes only.
+    /// The query parameter that carries click ids; null: codes only.
     pub click_param: Option<ClickParam>,
     /// Where influencer tiers begin.
     pub tier_bounds: TierBounds,

@@ -16,7 +16,7 @@ use crate::domain::time::Instant;
 pub struct ApiKey {
     /// Its id.
     pub id: KeyId,
-    /// Its brand; `None` for operators.
+    /// Its brand; null for operators.
     pub brand_id: Option<BrandId>,
     /// What it may do.
     pub role: Role,
