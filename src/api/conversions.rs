@@ -6,14 +6,17 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use utoipa::OpenApi;
 
 use super::Api;
+use super::answers::{Conflicting, ConversionShown, ListParameters, OneOrMany, Outcome, Taken};
 use super::body::{Body, read};
 use super::caller::Caller;
 use super::events::{self, Waited, wait_until_counted, wait_wanted};
 use super::explain;
 use super::parameters::Parameters;
 use super::problem::Problem;
+use super::resource::ListOf;
 use crate::domain::conversion::{
     CONVERSION_KIND, CONVERSION_VERSION, ConversionInput, Event, NewConversion, SOURCE_API,
 };
@@ -28,6 +31,11 @@ use crate::store::{ConversionFilter, StoreError, StoredConversion};
 /// Conversions of one request.
 const ARRAY_MAX: usize = 500;
 
+/// What this file adds to the description.
+#[derive(OpenApi)]
+#[openapi(paths(create, list, get))]
+pub(super) struct Description;
+
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(super::at("/v1/conversions").post(create).get(list))
@@ -35,6 +43,20 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(super::at("/v1/conversions/{id}/explain").get(explain::explain));
 }
 
+/// Takes in a conversion, or up to 500.
+///
+/// The answer comes once they are safe on disk, also while the store is down. `Prefer: wait=5` waits up to 30 seconds until
+/// they are counted, and then tells what became of them. The same `external_id` counts once.
+#[utoipa::path(post, path = "/v1/conversions", tag = "conversions",
+    params(("Prefer" = Option<String>, Header, description = "`wait=5`: seconds to wait for the outcome (RFC 7240).",
+        example = "wait=5")),
+    request_body = OneOrMany,
+    responses(
+        (status = 200, description = "Counted before the wait ran out.", body = Outcome),
+        (status = 202, description = "Accepted, and safe.", body = Taken),
+        (status = 409, description = "The same event was counted before with another amount; the first stands.",
+            body = Conflicting, content_type = "application/problem+json"),
+    ))]
 async fn create(
     api: web::Data<Api>,
     caller: Caller,
@@ -188,6 +210,9 @@ pub(super) async fn find(api: &Api, brand: BrandId, id: &str) -> Result<(Convers
     Ok((id, stored))
 }
 
+/// Reads a conversion with its credits.
+#[utoipa::path(get, path = "/v1/conversions/{id}", tag = "conversions", params(("id" = ConversionId, Path)),
+    responses((status = 200, description = "As it stands.", body = ConversionShown)))]
 async fn get(
     api: web::Data<Api>,
     caller: Caller,
@@ -211,6 +236,9 @@ const STATES: [&str; 8] = [
     "void",
 ];
 
+/// Lists conversions, newest first.
+#[utoipa::path(get, path = "/v1/conversions", tag = "conversions", params(ListParameters),
+    responses((status = 200, description = "A page.", body = ListOf<ConversionShown>)))]
 async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Read)?;
     let mut parameters = Parameters::of(&request);
@@ -235,7 +263,7 @@ async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Resu
         Some(cursor) => {
             let parts = cursor
                 .split_once('.')
-                .and_then(|(at, id)| Some((at.parse().ok()?, id.to_owned())));
+                .and_then(|(at, id)| Some((at.parse().ok()?, ConversionId::parse(id)?.as_str().to_owned())));
             Some(parts.ok_or_else(|| Problem::parameter("cursor", "must be a next_cursor of this list"))?)
         }
     };

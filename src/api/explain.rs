@@ -2,8 +2,10 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
+use utoipa::OpenApi;
 
 use super::Api;
+use super::answers::Explained;
 use super::caller::Caller;
 use super::conversions;
 use super::decisions;
@@ -11,9 +13,18 @@ use super::parameters::Parameters;
 use super::problem::Problem;
 use super::refunds;
 use crate::domain::attribution::Why;
+use crate::domain::event_id::ConversionId;
 use crate::domain::role::Need;
 use crate::store::StoredTouchpoint;
 
+/// What this file adds to the description.
+#[derive(OpenApi)]
+#[openapi(paths(explain))]
+pub(super) struct Description;
+
+/// Tells why somebody earned a conversion, or nobody did.
+#[utoipa::path(get, path = "/v1/conversions/{id}/explain", tag = "conversions", params(("id" = ConversionId, Path)),
+    responses((status = 200, description = "With everything that was considered.", body = Explained)))]
 pub(super) async fn explain(
     api: web::Data<Api>,
     caller: Caller,

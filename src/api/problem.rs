@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::domain::invalid::{FieldError, Invalid};
 use crate::intake::IntakeError;
@@ -16,15 +17,21 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
 /// The media type of every problem.
 pub(super) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
-/// An answer that is not what was asked for.
-#[derive(Debug, Serialize)]
+/// An answer that is not what was asked for (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Problem {
+    /// Always `about:blank`: the status says what kind it is.
     #[serde(rename = "type")]
     kind: &'static str,
+    /// The status in words.
     title: &'static str,
+    /// The status again.
     #[serde(serialize_with = "status_number")]
+    #[schema(value_type = u16)]
     status: StatusCode,
+    /// What happened, for a person.
     detail: String,
+    /// What is wrong field by field, where fields are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
 }

@@ -3,7 +3,10 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
 
+use super::described;
 use super::event_id::ConversionId;
 use super::id::BrandId;
 use super::invalid::Invalid;
@@ -83,6 +86,18 @@ impl TryFrom<String> for Event {
     }
 }
 
+impl utoipa::PartialSchema for Event {
+    fn schema() -> RefOr<Schema> {
+        let pattern = "^(?:sale|lead|signup|download|add_to_cart|renewal|custom:[a-z0-9_-]{1,40})$";
+        described::matching(
+            "What happened: a known event, or `custom:` and a name of the brand's own.",
+            pattern,
+        )
+    }
+}
+
+impl ToSchema for Event {}
+
 impl From<Event> for String {
     fn from(event: Event) -> Self {
         event.to_string()
@@ -107,8 +122,9 @@ impl fmt::Display for Event {
 pub const SOURCE_API: &str = "api";
 
 /// A conversion as a shop posts it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewConversion)]
 pub struct ConversionInput {
     /// What happened.
     pub event: Event,
@@ -119,9 +135,11 @@ pub struct ConversionInput {
     pub click_id: Option<String>,
     /// Several, oldest first.
     #[serde(default)]
+    #[schema(max_items = 10)]
     pub click_ids: Option<Vec<String>>,
     /// Codes that were entered at the checkout, the shop's own coupons among them.
     #[serde(default)]
+    #[schema(max_items = 20)]
     pub promo_codes: Option<Vec<String>>,
     /// The shop's id of the customer.
     #[serde(default)]
@@ -137,6 +155,7 @@ pub struct ConversionInput {
     pub gross_amount: Option<Money>,
     /// Pieces sold.
     #[serde(default)]
+    #[schema(minimum = 0, maximum = 4_294_967_295_u64)]
     pub quantity: Option<u32>,
     /// The subscription that a sale starts and renewals continue.
     #[serde(default)]

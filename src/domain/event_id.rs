@@ -4,9 +4,11 @@
 use std::fmt;
 
 use serde::Serialize;
+use utoipa::openapi::{RefOr, Schema};
 
 use super::conversion::Event;
-use super::id::{BASE32, BrandId};
+use super::described;
+use super::id::{BASE32, BrandId, DIGIT};
 use super::text::ExternalId;
 
 /// 120 bits, so that no two events of a lifetime share one.
@@ -26,8 +28,8 @@ fn derive(context: &'static str, prefix: &str, brand: BrandId, parts: &[&str]) -
 }
 
 macro_rules! event_ids {
-    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
-        $(#[$doc])*
+    ($($(#[doc = $doc:literal])* $name:ident = $prefix:literal;)*) => {$(
+        $(#[doc = $doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         pub struct $name(Box<str>);
 
@@ -47,6 +49,14 @@ macro_rules! event_ids {
             }
         }
 
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                described::matching(concat!($($doc, "\n"),*), format!("^{}{DIGIT}{{{DIGITS}}}$", $prefix))
+            }
+        }
+
+        impl utoipa::ToSchema for $name {}
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(&self.0)
@@ -56,9 +66,9 @@ macro_rules! event_ids {
 }
 
 event_ids! {
-    /// A conversion's id.
+    /// A conversion's id: a function of brand, source, event and external_id.
     ConversionId = "cnv_";
-    /// A refund's id.
+    /// A refund's id: a function of brand, source, order_id and refund_id.
     RefundId = "rfd_";
 }
 

@@ -9,6 +9,7 @@ pub mod click;
 pub mod click_id;
 pub mod conversion;
 pub mod decision;
+mod described;
 pub mod email_hash;
 pub mod event_id;
 pub mod id;
