@@ -112,12 +112,12 @@ fn wrong_methods_are_405_and_wrong_addresses_and_ids_404() {
     let desk = Desk::open();
     let link = id(&desk.api.link(&desk.stage, &json!({})));
     for (method, path, allowed) in [
-        ("DELETE", "/v1/links", "POST, GET"),
-        ("PUT", "/v1/links", "POST, GET"),
+        ("DELETE", "/v1/links", "GET, POST"),
+        ("PUT", "/v1/links", "GET, POST"),
         ("GET", "/v1/links/bulk", "POST"),
         ("POST", "/v1/reports", "GET"),
-        ("DELETE", "/v1/conversions", "POST, GET"),
-        ("PATCH", "/v1/brands", "POST, GET"),
+        ("DELETE", "/v1/conversions", "GET, POST"),
+        ("PATCH", "/v1/brands", "GET, POST"),
         ("PUT", &format!("/v1/links/{link}"), "GET, PATCH, DELETE"),
         ("POST", &format!("/v1/links/{link}/history"), "GET"),
         (
@@ -126,7 +126,7 @@ fn wrong_methods_are_405_and_wrong_addresses_and_ids_404() {
                 "/v1/campaigns/{}/influencers/{}",
                 desk.stage.campaign, desk.stage.influencer
             ),
-            "PUT, GET, DELETE",
+            "GET, PUT, DELETE",
         ),
     ] {
         let refused = desk.api.send(&desk.api.request(method, path));

@@ -3,6 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
+use utoipa::{OpenApi, ToSchema};
 
 use super::Api;
 use super::body::Body;
@@ -11,7 +12,7 @@ use super::parameters::Parameters;
 use super::problem::Problem;
 use super::resource::{self, Resource, id_in_path, show_in};
 use crate::domain::deal::DealTerm;
-use crate::domain::id::{CampaignKind, DealId, DealKind, InfluencerKind};
+use crate::domain::id::{CampaignId, CampaignKind, DealId, DealKind, InfluencerId, InfluencerKind};
 use crate::domain::role::Need;
 use crate::domain::time::Instant;
 use crate::store::{Campaign, Deal, DealPlace, Influencer, Record as _};
@@ -21,12 +22,18 @@ impl Resource for Deal {
 }
 
 /// The whole deal: what is absent is not part of it.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewDeal)]
 struct New {
     starts_at: Option<Instant>,
     ends_at: Option<Instant>,
 }
+
+/// What this file adds to the description.
+#[derive(OpenApi)]
+#[openapi(paths(put, get, archive))]
+pub(super) struct Description;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     let one = super::at("/v1/campaigns/{id}/influencers/{influencer}")
@@ -42,6 +49,13 @@ fn place(path: &(String, String)) -> Result<DealPlace, Problem> {
     Ok((campaign, influencer))
 }
 
+/// Makes an influencer's deal in a campaign, or replaces it.
+///
+/// One that was archived stands again.
+#[utoipa::path(put, path = "/v1/campaigns/{id}/influencers/{influencer}", tag = "campaigns", request_body = New,
+    params(("id" = CampaignId, Path), ("influencer" = InfluencerId, Path)),
+    responses((status = 201, description = "It is made.", body = Deal),
+        (status = 200, description = "It is replaced.", body = Deal)))]
 async fn put(
     api: web::Data<Api>,
     caller: Caller,
@@ -67,6 +81,10 @@ async fn put(
     Ok(HttpResponse::build(status).json(show_in(&api, brand, &deal).await?))
 }
 
+/// Reads a deal, archived or not.
+#[utoipa::path(get, path = "/v1/campaigns/{id}/influencers/{influencer}", tag = "campaigns",
+    params(("id" = CampaignId, Path), ("influencer" = InfluencerId, Path)),
+    responses((status = 200, description = "As it stands.", body = Deal)))]
 async fn get(
     api: web::Data<Api>,
     caller: Caller,
@@ -79,6 +97,10 @@ async fn get(
     resource::shown(&api, brand, &deal).await
 }
 
+/// Archives a deal: the campaign's terms alone count again. Twice does no harm.
+#[utoipa::path(delete, path = "/v1/campaigns/{id}/influencers/{influencer}", tag = "campaigns",
+    params(("id" = CampaignId, Path), ("influencer" = InfluencerId, Path)),
+    responses((status = 204, description = "It is archived.")))]
 async fn archive(
     api: web::Data<Api>,
     caller: Caller,

@@ -2,14 +2,15 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
+use utoipa::{OpenApi, ToSchema};
 
 use super::Api;
 use super::body::Body;
 use super::caller::Caller;
 use super::once::Once;
-use super::parameters::Parameters;
+use super::parameters::{PageParameters, Parameters};
 use super::problem::Problem;
-use super::resource::{self, Resource};
+use super::resource::{self, ListOf, Resource};
 use crate::domain::figures::{AsOf, Followers};
 use crate::domain::id::{FollowerCountId, FollowerCountKind, InfluencerId};
 use crate::domain::role::Need;
@@ -20,8 +21,9 @@ impl Resource for FollowerCount {
     type Kind = FollowerCountKind;
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewFollowerCount)]
 struct New {
     influencer_id: Option<InfluencerId>,
     platform: Platform,
@@ -29,12 +31,22 @@ struct New {
     followers: Followers,
 }
 
+/// What this file adds to the description.
+#[derive(OpenApi)]
+#[openapi(paths(create, list, get_one))]
+pub(super) struct Description;
+
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(super::at("/v1/follower-counts").post(create).get(list))
-        .service(super::at("/v1/follower-counts/{id}").get(resource::get::<FollowerCount>));
+        .service(super::at("/v1/follower-counts/{id}").get(get_one));
 }
 
+resource::readable_thing!(FollowerCount, FollowerCountId, shown as FollowerCount, at "/v1/follower-counts/{id}", tag "platform figures");
+
+/// Makes a follower count.
+#[utoipa::path(post, path = "/v1/follower-counts", tag = "platform figures", request_body = New,
+    responses((status = 201, description = "It is made.", body = FollowerCount)))]
 async fn create(
     api: web::Data<Api>,
     caller: Caller,
@@ -60,6 +72,11 @@ async fn create(
     Ok(api.store.count_followers_once(count, answering).await?.into())
 }
 
+/// Lists what was told.
+#[utoipa::path(get, path = "/v1/follower-counts", tag = "platform figures",
+    params(PageParameters, ("influencer_id" = Option<InfluencerId>, Query, description = "Only of this influencer."),
+        ("platform" = Option<Platform>, Query, description = "Only of this platform.")),
+    responses((status = 200, description = "A page.", body = ListOf<FollowerCount>)))]
 async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Read)?;
     let mut parameters = Parameters::of(&request);

@@ -5,25 +5,26 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use utoipa::{OpenApi, ToSchema};
 
 use super::Api;
 use super::body::{Body, given, read};
 use super::caller::Caller;
 use super::campaigns::target;
 use super::once::{Once, json};
-use super::parameters::{Parameters, cursor};
+use super::parameters::{CursorParameters, OwnerParameters, PageParameters, Parameters, cursor};
 use super::problem::Problem;
 use super::qr;
-use super::resource::{self, Resource, Showing, id_in_path, show};
-use crate::domain::id::{BrandId, CampaignId, InfluencerId, LinkKind, PostId, PromoCodeId};
-use crate::domain::invalid::Invalid;
+use super::resource::{self, ListOf, Resource, Showing, id_in_path, show};
+use crate::domain::id::{BrandId, CampaignId, InfluencerId, LinkId, LinkKind, PostId, PromoCodeId};
+use crate::domain::invalid::{FieldError, Invalid};
 use crate::domain::role::Need;
 use crate::domain::slug::Slug;
 use crate::domain::target_url::TargetPolicy;
 use crate::domain::text::{Label, Platform};
 use crate::domain::time::Instant;
 use crate::domain::utm::UtmTemplate;
-use crate::store::{Change, Link, LinkDraft, LinkEdit, MintTerms, PostChoice, Record as _, SlugPolicy};
+use crate::store::{Change, Link, LinkDraft, LinkEdit, LinkEntry, MintTerms, PostChoice, Record as _, SlugPolicy};
 
 /// Links of one bulk request.
 const BULK_MAX: usize = 1000;
@@ -40,8 +41,47 @@ impl Resource for Link {
     }
 }
 
-#[derive(Deserialize)]
+/// A link with what is derived.
+#[derive(ToSchema)]
+#[schema(as = LinkShown)]
+#[expect(dead_code, reason = "describes what `derive` adds")]
+struct ShownLink {
+    #[serde(flatten)]
+    link: Link,
+    /// What to share.
+    #[schema(format = "uri")]
+    short_url: String,
+}
+
+/// One result for each link of the request, in its order.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is put together by hand")]
+struct BulkResults {
+    results: Vec<BulkResult>,
+}
+
+/// What became of one link.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes what is put together by hand")]
+enum BulkResult {
+    /// It was made.
+    Made {
+        #[schema(minimum = 201, maximum = 201)]
+        status: u16,
+        link: ShownLink,
+    },
+    /// It was refused; the others were not.
+    Refused {
+        #[schema(minimum = 422, maximum = 422)]
+        status: u16,
+        errors: Vec<FieldError>,
+    },
+}
+
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewLink)]
 struct New {
     campaign_id: CampaignId,
     influencer_id: InfluencerId,
@@ -57,8 +97,9 @@ struct New {
     paused: Option<bool>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = EditLink)]
 struct Edit {
     #[serde(default, deserialize_with = "given")]
     url: Option<Option<String>>,
@@ -67,27 +108,35 @@ struct Edit {
     #[serde(default, deserialize_with = "given")]
     promo_code_id: Option<Option<PromoCodeId>>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     utm: Option<UtmTemplate>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     forward_query: Option<bool>,
     #[serde(default, deserialize_with = "given")]
     expires_at: Option<Option<Instant>>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     paused: Option<bool>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewLinks)]
 struct Bulk<'a> {
+    /// Each as in a request of its own.
     #[serde(borrow)]
+    #[schema(value_type = Vec<New>, max_items = 1000)]
     links: Vec<&'a RawValue>,
 }
 
+/// What this file adds to the description.
+#[derive(OpenApi)]
+#[openapi(paths(create, list, get_one, update, archive, history, bulk))]
+pub(super) struct Description;
+
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    let one = super::at("/v1/links/{id}")
-        .get(resource::get::<Link>)
-        .patch(update)
-        .delete(archive);
+    let one = super::at("/v1/links/{id}").get(get_one).patch(update).delete(archive);
     config
         .service(super::at("/v1/links/bulk").post(bulk))
         .service(super::at("/v1/links/{id}/qr.svg").get(qr::as_svg))
@@ -121,6 +170,11 @@ impl New {
     }
 }
 
+resource::readable_thing!(Link, LinkId, shown as ShownLink, at "/v1/links/{id}", tag "links");
+
+/// Makes a link.
+#[utoipa::path(post, path = "/v1/links", tag = "links", request_body = New,
+    responses((status = 201, description = "It is made.", body = ShownLink)))]
 async fn create(
     api: web::Data<Api>,
     caller: Caller,
@@ -150,7 +204,11 @@ fn minting(api: &Api, caller: &Caller, brand: BrandId, once: &Once) -> MintTerms
     }
 }
 
+/// Makes up to 1,000 links.
+///
 /// Every link for itself: what is wrong with one does not keep the others from being made.
+#[utoipa::path(post, path = "/v1/links/bulk", tag = "links", request_body = Bulk<'_>,
+    responses((status = 200, description = "What became of each.", body = BulkResults)))]
 async fn bulk(api: web::Data<Api>, caller: Caller, request: HttpRequest, body: Body) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Manage)?;
     let once = Once::of(&api, &caller, Some(brand), &request, &body)?;
@@ -202,6 +260,10 @@ fn results(parsed: Vec<Result<LinkDraft, Invalid>>, made: &[Result<Link, Invalid
     serde_json::json!({ "results": results.collect::<Vec<_>>() })
 }
 
+/// Lists what stands.
+#[utoipa::path(get, path = "/v1/links", tag = "links",
+    params(PageParameters, OwnerParameters, ("post_id" = Option<PostId>, Query, description = "Only of this post.")),
+    responses((status = 200, description = "A page.", body = ListOf<ShownLink>)))]
 async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Read)?;
     let mut parameters = Parameters::of(&request);
@@ -212,6 +274,9 @@ async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Resu
     resource::list::<Link>(&api, Some(brand), brand, parameters, &filters).await
 }
 
+/// Changes a link: what is absent stays as it is.
+#[utoipa::path(patch, path = "/v1/links/{id}", tag = "links", params(("id" = LinkId, Path)), request_body = Edit,
+    responses((status = 200, description = "As it stands now.", body = ShownLink)))]
 async fn update(
     api: web::Data<Api>,
     caller: Caller,
@@ -248,6 +313,11 @@ fn change(api: &Api, caller: &Caller) -> Change {
     }
 }
 
+/// Archives a link.
+///
+/// It is no longer listed and no longer counts, but keeps its history. Twice does no harm.
+#[utoipa::path(delete, path = "/v1/links/{id}", tag = "links", params(("id" = LinkId, Path)),
+    responses((status = 204, description = "It is archived.")))]
 async fn archive(
     api: web::Data<Api>,
     caller: Caller,
@@ -263,6 +333,10 @@ async fn archive(
     Ok(HttpResponse::NoContent().finish())
 }
 
+/// Lists what became of a link, newest first.
+#[utoipa::path(get, path = "/v1/links/{id}/history", tag = "links",
+    params(("id" = LinkId, Path), CursorParameters),
+    responses((status = 200, description = "A page.", body = ListOf<LinkEntry>)))]
 async fn history(
     api: web::Data<Api>,
     caller: Caller,

@@ -2,25 +2,31 @@
 //!
 //! Handlers parse at the edge, ask one room, and show the answer; they hold no rule of their own.
 
-mod address;
+mod answers;
 mod body;
 mod brands;
 mod caller;
 mod campaigns;
 mod conversions;
 mod deals;
+mod decisions;
+mod docs;
+mod events;
 mod explain;
 mod follower_counts;
 mod influencers;
 mod keys;
 mod links;
 mod once;
+mod openapi;
 mod parameters;
 mod post_metrics;
 mod posts;
 mod problem;
 mod promo_codes;
 mod qr;
+mod refunds;
+mod rejections;
 mod reports;
 mod resource;
 
@@ -28,9 +34,10 @@ use std::sync::Arc;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError as _, web};
 use url::Url;
 
 use crate::catalog::Catalog;
@@ -41,7 +48,6 @@ use crate::domain::target_url::TargetPolicy;
 use crate::intake::Intake;
 use crate::store::Store;
 use crate::stream::Progress;
-use address::at;
 pub use caller::key_hash;
 pub use keys::{NewKey, draw_key};
 use problem::Problem;
@@ -92,6 +98,21 @@ impl Api {
     }
 }
 
+/// A resource that answers wrong methods with a problem, too.
+fn at(path: &str) -> Resource {
+    web::resource(path).default_service(web::to(wrong_method))
+}
+
+async fn wrong_method(request: HttpRequest) -> HttpResponse {
+    let detail = format!("{} is not possible here.", request.method());
+    let mut answer = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).error_response();
+    let possible = request.match_pattern().map(|path| openapi::methods(&path));
+    if let Some(Ok(possible)) = possible.map(HeaderValue::try_from) {
+        answer.headers_mut().insert(ALLOW, possible);
+    }
+    answer
+}
+
 async fn unknown_address() -> Result<HttpResponse, Problem> {
     Err(Problem::not_found("address"))
 }
@@ -110,7 +131,12 @@ pub fn routes(config: &mut web::ServiceConfig) {
     post_metrics::routes(config);
     promo_codes::routes(config);
     conversions::routes(config);
+    decisions::routes(config);
+    refunds::routes(config);
+    rejections::routes(config);
     reports::routes(config);
+    openapi::routes(config);
+    docs::routes(config);
     config.default_service(web::to(unknown_address));
 }
 

@@ -17,7 +17,7 @@ use crate::domain::time::Instant;
 use crate::store::{Answer, Answering, ONCE_HEADER, OnceKey};
 
 /// The longest key, in characters.
-const GIVEN_MAX_CHARS: usize = 255;
+pub(super) const GIVEN_MAX_CHARS: usize = 255;
 
 /// A creation that happens once.
 pub(super) struct Once {

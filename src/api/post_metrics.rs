@@ -2,14 +2,15 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
+use utoipa::{OpenApi, ToSchema};
 
 use super::Api;
 use super::body::{Body, WHOLE_BODY};
 use super::caller::Caller;
 use super::once::Once;
-use super::parameters::Parameters;
+use super::parameters::{PageParameters, Parameters};
 use super::problem::Problem;
-use super::resource::{self, Resource, must_stand};
+use super::resource::{self, ListOf, Resource, must_stand};
 use crate::domain::figures::{AsOf, Figure, PostFigures};
 use crate::domain::id::{PostId, PostMetricsId, PostMetricsKind};
 use crate::domain::invalid::Invalid;
@@ -20,8 +21,9 @@ impl Resource for PostMetrics {
     type Kind = PostMetricsKind;
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewPostMetrics)]
 struct New {
     post_id: PostId,
     as_of: AsOf,
@@ -34,10 +36,15 @@ struct New {
     saves: Option<Figure>,
 }
 
+/// What this file adds to the description.
+#[derive(OpenApi)]
+#[openapi(paths(create, list, get_one))]
+pub(super) struct Description;
+
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(super::at("/v1/post-metrics").post(create).get(list))
-        .service(super::at("/v1/post-metrics/{id}").get(resource::get::<PostMetrics>));
+        .service(super::at("/v1/post-metrics/{id}").get(get_one));
 }
 
 impl New {
@@ -60,6 +67,11 @@ impl New {
     }
 }
 
+resource::readable_thing!(PostMetrics, PostMetricsId, shown as PostMetrics, at "/v1/post-metrics/{id}", tag "platform figures");
+
+/// Makes a post's metrics.
+#[utoipa::path(post, path = "/v1/post-metrics", tag = "platform figures", request_body = New,
+    responses((status = 201, description = "It is made.", body = PostMetrics)))]
 async fn create(
     api: web::Data<Api>,
     caller: Caller,
@@ -84,6 +96,10 @@ async fn create(
     once.create(brand, metrics).await
 }
 
+/// Lists what was told.
+#[utoipa::path(get, path = "/v1/post-metrics", tag = "platform figures",
+    params(PageParameters, ("post_id" = Option<PostId>, Query, description = "Only of this post.")),
+    responses((status = 200, description = "A page.", body = ListOf<PostMetrics>)))]
 async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Read)?;
     let mut parameters = Parameters::of(&request);

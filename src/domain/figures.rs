@@ -1,7 +1,10 @@
 //! What platforms tell of accounts and posts, each at one instant.
 
 use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
 
+use super::described;
 use super::invalid::Invalid;
 use super::time::{DAY_MS, Day, Instant, InstantError};
 
@@ -16,11 +19,20 @@ const AHEAD_MAX_MS: i64 = DAY_MS;
 const EARLIEST: Instant = Instant::from_ms(946_684_800_000); // 2000-01-01T00:00:00Z
 
 macro_rules! bounded {
-    ($($(#[$doc:meta])* $name:ident($max:ident);)*) => {$(
-        $(#[$doc])*
+    ($($(#[doc = $doc:literal])* $name:ident($max:ident);)*) => {$(
+        $(#[doc = $doc])*
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "u64")]
         pub struct $name(u64);
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                described::whole(concat!($($doc, "\n"),*), 0..=$max)
+            }
+        }
+
+        impl ToSchema for $name {}
+
 
         impl $name {
             /// The number.
@@ -93,6 +105,15 @@ impl AsOf {
     }
 }
 
+impl utoipa::PartialSchema for AsOf {
+    fn schema() -> RefOr<Schema> {
+        described::plain("An instant, such as 2026-03-01T12:00:00Z, or a date, such as 2026-03-01: its start in UTC.")
+            .into()
+    }
+}
+
+impl ToSchema for AsOf {}
+
 impl<'de> Deserialize<'de> for AsOf {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
@@ -102,7 +123,7 @@ impl<'de> Deserialize<'de> for AsOf {
 }
 
 /// A post's figures so far, each where its platform tells it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PostFigures {
     /// How often it was shown.
     pub impressions: Option<Figure>,

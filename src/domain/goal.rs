@@ -3,7 +3,11 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, SchemaType, Type};
+use utoipa::openapi::{RefOr, Schema};
 
+use super::described;
 use super::invalid::Invalid;
 use super::money::{INPUT_MAX, Money};
 use super::time::Day;
@@ -62,6 +66,14 @@ impl GoalMeasure {
     }
 }
 
+impl utoipa::PartialSchema for GoalMeasure {
+    fn schema() -> RefOr<Schema> {
+        described::one_of("A measure of the reports.", Self::all().map(Self::name))
+    }
+}
+
+impl ToSchema for GoalMeasure {}
+
 impl Serialize for GoalMeasure {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.0)
@@ -88,6 +100,21 @@ pub enum Target {
     /// A number with decimals.
     Decimal(f64),
 }
+
+impl utoipa::PartialSchema for Target {
+    fn schema() -> RefOr<Schema> {
+        Object::builder()
+            .schema_type(SchemaType::Type(Type::Number))
+            .description(Some(
+                "What is to be reached; a whole number unless the measure is a ratio.",
+            ))
+            .exclusive_minimum(Some(0))
+            .maximum(Some(INPUT_MAX))
+            .into()
+    }
+}
+
+impl ToSchema for Target {}
 
 impl<'de> Deserialize<'de> for Target {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -128,7 +155,7 @@ impl<'de> Deserialize<'de> for Target {
 }
 
 /// One goal.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(remote = "Self", deny_unknown_fields)]
 pub struct Goal {
     /// What is measured.

@@ -1,6 +1,7 @@
 //! Influencers: the people who share links, with their accounts on platforms.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::figures::Followers;
 use super::text::{Handle, Platform};
@@ -12,7 +13,7 @@ pub const MAX_ACCOUNTS: usize = 20;
 pub const MAX_TAGS: usize = 50;
 
 /// One account on one platform.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(remote = "Self", deny_unknown_fields)]
 pub struct Account {
     /// Such as `instagram`.

@@ -6,6 +6,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::openapi::{KnownFormat, RefOr, Schema};
+
+use super::described;
 
 /// One second, in the milliseconds that every instant is counted in.
 pub const SECOND_MS: i64 = 1_000;
@@ -81,6 +84,14 @@ impl fmt::Display for Instant {
     }
 }
 
+impl utoipa::PartialSchema for Instant {
+    fn schema() -> RefOr<Schema> {
+        described::formatted("An instant, such as 2026-03-01T12:00:00Z.", KnownFormat::DateTime)
+    }
+}
+
+impl utoipa::ToSchema for Instant {}
+
 impl Serialize for Instant {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -128,6 +139,14 @@ impl fmt::Display for Day {
         fmt::Display::fmt(&self.0, f)
     }
 }
+
+impl utoipa::PartialSchema for Day {
+    fn schema() -> RefOr<Schema> {
+        described::formatted("A date, such as 2026-03-01.", KnownFormat::Date)
+    }
+}
+
+impl utoipa::ToSchema for Day {}
 
 impl Serialize for Day {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

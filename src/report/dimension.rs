@@ -18,7 +18,7 @@ pub enum Dimension {
     Time(Bucket),
 }
 
-const DIMENSIONS: [(&str, Dimension); 15] = [
+pub(super) const DIMENSIONS: [(&str, Dimension); 15] = [
     ("campaign", Dimension::Entity(Entity::Campaign)),
     ("influencer", Dimension::Entity(Entity::Influencer)),
     ("link", Dimension::Entity(Entity::Link)),

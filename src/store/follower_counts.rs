@@ -3,6 +3,7 @@
 use serde::Serialize;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
+use utoipa::ToSchema;
 
 use super::columns::{self, Value};
 use super::{Answer, Answering, Influencer, Record, Store, StoreError, Work, records, take_feed};
@@ -12,7 +13,7 @@ use crate::domain::text::Platform;
 use crate::domain::time::Instant;
 
 /// A follower count, as stored and as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct FollowerCount {
     /// Its id.
     pub id: FollowerCountId,

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
+use utoipa::ToSchema;
 
 use super::columns::{self, Value};
 use super::{Record, Scope, Store, StoreError, Work, records, take_feed};
@@ -12,11 +13,11 @@ use crate::domain::text::Name;
 use crate::domain::time::Instant;
 
 /// A key, as stored and as the API lists it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ApiKey {
     /// Its id.
     pub id: KeyId,
-    /// Its brand; `None` for operators.
+    /// Its brand; null for operators.
     pub brand_id: Option<BrandId>,
     /// What it may do.
     pub role: Role,
@@ -92,14 +93,15 @@ impl Store {
     /// Revokes a key. Twice does no harm.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] when the scope holds no such key, [`StoreError::LastOperatorKey`] when nobody would be
+    /// [`StoreError::NotFound`] when the scope holds no such key, [`StoreError::Conflict`] when nobody would be
     /// left to manage brands.
     pub async fn revoke_key(&self, scope: Scope, id: KeyId, at: Instant) -> Result<(), StoreError> {
         self.transact(move |conn| -> Work<'_, ()> {
             Box::pin(async move {
                 let key: ApiKey = records::find(conn, scope, id.number()).await?;
                 if key.brand_id.is_none() && key.archived_at.is_none() && operator_keys(conn).await? == 1 {
-                    return Err(StoreError::LastOperatorKey);
+                    let detail = "This is the last operator key in force: make another one before it is revoked.";
+                    return Err(StoreError::Conflict(detail.to_owned()));
                 }
                 records::archive::<ApiKey>(conn, scope, id.number(), at).await?;
                 Ok(())

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sqlx::AnyConnection;
+use utoipa::ToSchema;
 
 use super::columns;
 use super::{Link, Store, StoreError};
@@ -39,7 +40,7 @@ impl Action {
 }
 
 /// One entry, as stored and as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct LinkEntry {
     /// When.
     pub at: Instant,

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use sqlx::any::AnyRow;
+use utoipa::ToSchema;
 
 use super::columns::{self, Value};
 use super::{Record, StoreError};
@@ -10,7 +11,7 @@ use crate::domain::id::{BrandId, PostId, PostMetricsId};
 use crate::domain::time::Instant;
 
 /// A post's figures, as stored and as the API shows them.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct PostMetrics {
     /// Their id.
     pub id: PostMetricsId,
