@@ -24,7 +24,10 @@ use utoipa::{Modify, OpenApi};
 
 use super::parameters::Parameters;
 use super::problem::{PROBLEM_JSON, Problem};
-use super::{brands, campaigns, conversions, docs, explain, influencers, keys, links, posts, promo_codes, qr, reports};
+use super::{
+    brands, campaigns, conversions, decisions, docs, explain, influencers, keys, links, posts, promo_codes, qr,
+    refunds, rejections, reports,
+};
 
 /// The name under which the key is described.
 const KEY: &str = "key";
@@ -68,6 +71,9 @@ fn document() -> Document {
         promo_codes::Description::openapi(),
         conversions::Description::openapi(),
         explain::Description::openapi(),
+        decisions::Description::openapi(),
+        refunds::Description::openapi(),
+        rejections::Description::openapi(),
         reports::Description::openapi(),
         docs::Description::openapi(),
     ];
