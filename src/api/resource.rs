@@ -44,7 +44,7 @@ macro_rules! one_thing {
     ($record:ty, $id:ty, shown as $shown:ty, at $path:literal, tag $tag:literal) => {
         /// Reads one, archived or not.
         #[utoipa::path(get, path = $path, tag = $tag, params(("id" = $id, Path)),
-                            responses((status = 200, description = "As it stands.", body = $shown)))]
+                                            responses((status = 200, description = "As it stands.", body = $shown)))]
         async fn get_one(
             api: actix_web::web::Data<crate::api::Api>,
             caller: crate::api::caller::Caller,
@@ -58,7 +58,7 @@ macro_rules! one_thing {
         ///
         /// It is no longer listed and no longer counts, but keeps its history. Twice does no harm.
         #[utoipa::path(delete, path = $path, tag = $tag, params(("id" = $id, Path)),
-                            responses((status = 204, description = "It is archived.")))]
+                                            responses((status = 204, description = "It is archived.")))]
         async fn archive_one(
             api: actix_web::web::Data<crate::api::Api>,
             caller: crate::api::caller::Caller,
