@@ -13,6 +13,7 @@
 
 mod device;
 mod patterns;
+mod words;
 
 use std::sync::{Arc, LazyLock};
 
@@ -25,7 +26,7 @@ use crate::domain::agent::Agent;
 /// User agents remembered. Real traffic of a day has some tens of thousands; most are rare.
 const REMEMBERED: usize = 20_000;
 /// Versions the meaning of a stored class: raise it whenever the data or the rules change.
-pub const AGENT_DATA_VERSION: i64 = 1;
+pub const AGENT_DATA_VERSION: i64 = 2;
 
 /// Compiled once for the process: the data is part of the program and never changes while it runs.
 static PATTERNS: LazyLock<Patterns> = LazyLock::new(Patterns::compile);
