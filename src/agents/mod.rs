@@ -5,11 +5,14 @@
 //! 1. No user agent at all: a program. Every browser sends one.
 //! 2. A browser that an app opened inside itself (Instagram, TikTok…) is a person, whatever else
 //!    matches: several of these apps share their names with the previews that their servers draw.
-//! 3. A known crawler's pattern.
-//! 4. A word that only programs carry, an address inside the text, `compatible;` without a browser
-//!    behind it, or a text that no browser would begin with.
+//! 3. The device's name is left out: phones are called `VR BOT` and `DART`.
+//! 4. A known crawler's pattern.
+//! 5. What no browser's text has: a beginning that none has, a word that only programs carry, an
+//!    address or a host inside the text, `compatible;` without a browser behind it, no platform, no
+//!    engine.
 //!
-//! The tokens and patterns are data: `data/SOURCES.md` names their sources and licences.
+//! Words and patterns are data: `data/SOURCES.md` names their sources and licences, and says how to
+//! measure what they do.
 
 mod device;
 mod patterns;

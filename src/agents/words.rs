@@ -108,13 +108,14 @@ impl Words {
     fn has_program_word(&self, text: &str) -> bool {
         let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
         words.map(|word| word.trim_matches('-')).any(|word| {
+            let is_one_of = |known: &[String], word: &str| known.iter().any(|known| known == word);
             // Names like `foobot` or `barcrawler-images`; no browser's word ends so.
             let ends_so = |part: &str| {
                 let mut endings = self.program_endings.iter();
-                endings.any(|ending| part.len() > ending.len() && part.ends_with(ending.as_str()))
+                !is_one_of(&self.people_words, part) && endings.any(|ending| part.ends_with(ending.as_str()))
             };
-            let is = |known: &String| known == word;
-            !self.people_words.iter().any(is) && (word.split('-').any(ends_so) || self.program_words.iter().any(is))
+            !is_one_of(&self.people_words, word)
+                && (is_one_of(&self.program_words, word) || word.split('-').any(ends_so))
         })
     }
 }
