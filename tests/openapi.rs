@@ -91,7 +91,9 @@ fn every_operation_says_what_it_does_and_how_it_can_fail() {
                 statuses.contains(&"413") && statuses.contains(&"422"),
                 "{named}"
             );
-            assert!(takes_a_body || !matches!(method.as_str(), "post" | "patch"), "{named}");
+            // What is sent in again is there already.
+            let bodiless = path.ends_with("/retry") || !matches!(method.as_str(), "post" | "patch");
+            assert_ne!(takes_a_body, bodiless, "{named}");
         }
     }
     desk.service.stop();

@@ -5,14 +5,18 @@
 //! 1. No user agent at all: a program. Every browser sends one.
 //! 2. A browser that an app opened inside itself (Instagram, TikTok…) is a person, whatever else
 //!    matches: several of these apps share their names with the previews that their servers draw.
-//! 3. A known crawler's pattern.
-//! 4. A word that only programs carry, an address inside the text, `compatible;` without a browser
-//!    behind it, or a text that no browser would begin with.
+//! 3. The device's name is left out: phones are called `VR BOT` and `DART`.
+//! 4. A known crawler's pattern.
+//! 5. What no browser's text has: a beginning that none has, a word that only programs carry, an
+//!    address or a host inside the text, `compatible;` without a browser behind it, no platform, no
+//!    engine.
 //!
-//! The tokens and patterns are data: `data/SOURCES.md` names their sources and licences.
+//! Words and patterns are data: `data/SOURCES.md` names their sources and licences, and says how to
+//! measure what they do.
 
 mod device;
 mod patterns;
+mod words;
 
 use std::sync::{Arc, LazyLock};
 
@@ -25,7 +29,7 @@ use crate::domain::agent::Agent;
 /// User agents remembered. Real traffic of a day has some tens of thousands; most are rare.
 const REMEMBERED: usize = 20_000;
 /// Versions the meaning of a stored class: raise it whenever the data or the rules change.
-pub const AGENT_DATA_VERSION: i64 = 1;
+pub const AGENT_DATA_VERSION: i64 = 2;
 
 /// Compiled once for the process: the data is part of the program and never changes while it runs.
 static PATTERNS: LazyLock<Patterns> = LazyLock::new(Patterns::compile);

@@ -5,36 +5,17 @@ use std::borrow::Cow;
 use regex::{RegexSet, RegexSetBuilder};
 use serde::Deserialize;
 
+use super::words::{Words, without_device};
 use crate::domain::click::ClickClass;
 
 const CRAWLERS: &str = include_str!("data/crawlers.json");
 const FAMILIES: &str = include_str!("data/families.json");
-const APPS: &str = include_str!("data/apps.json");
 /// Memory that the compiled crawler patterns may take, in bytes.
 const SET_MAX_BYTES: usize = 256 << 20;
 /// The family of what no pattern knows.
 const OTHER: &str = "Other";
 /// The tag of crawlers that draw previews of links.
 const PREVIEW_KIND: &str = "social-preview";
-
-/// How texts of browsers begin. Everything else with a word in front is an app or a program; the
-/// later ones are phones from before the smartphone.
-const BROWSER_STARTS: [&str; 12] = [
-    "Mozilla/",
-    "Opera/",
-    "BlackBerry",
-    "Nokia",
-    "SonyEricsson",
-    "SAMSUNG-",
-    "LG-",
-    "MOT-",
-    "HTC",
-    "UCWEB",
-    "DoCoMo/",
-    "KDDI-",
-];
-/// What stands behind `compatible;` in a browser.
-const COMPATIBLE_BROWSERS: [&str; 4] = ["MSIE ", "Konqueror", "AOL ", "Avant Browser"];
 
 #[derive(Deserialize)]
 struct Crawler {
@@ -48,24 +29,12 @@ struct Families {
     os_parsers: Vec<ua_parser::os::Parser<'static>>,
 }
 
-#[derive(Deserialize)]
-struct Apps {
-    in_app: Vec<InApp>,
-    program_words: Vec<String>,
-    people_words: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct InApp {
-    token: String,
-}
-
 pub(super) struct Patterns {
     crawlers: RegexSet,
     kinds: Vec<String>,
     browsers: ua_parser::user_agent::Extractor<'static>,
     systems: ua_parser::os::Extractor<'static>,
-    apps: Apps,
+    words: Words,
 }
 
 /// The data is part of the program: that it can be read is what this room's tests prove.
@@ -90,7 +59,7 @@ impl Patterns {
             kinds: crawlers.into_iter().map(|crawler| crawler.kind).collect(),
             browsers: browsers.build().expect(BUILT_IN),
             systems: systems.build().expect(BUILT_IN),
-            apps: serde_json::from_str(APPS).expect(BUILT_IN),
+            words: Words::read().expect(BUILT_IN),
         }
     }
 
@@ -108,64 +77,30 @@ impl Patterns {
         if text.is_empty() {
             return (ClickClass::Bot, Cow::Borrowed("no_user_agent"));
         }
-        if self.is_in_app(text) {
+        if self.words.is_in_app(text) {
             return (ClickClass::Human, Cow::Borrowed(""));
         }
-        if let Some(first) = self.crawlers.matches(text).iter().next() {
-            let kind = self.kinds[first].as_str();
-            let class = if kind == PREVIEW_KIND {
-                ClickClass::Preview
-            } else {
-                ClickClass::Bot
-            };
-            return (class, Cow::Owned(format!("crawler_{}", kind.replace('-', "_"))));
+        let text = without_device(text);
+        if let Some(found) = self.crawler(&text) {
+            return found;
         }
-        let program = |reason| (ClickClass::Bot, Cow::Borrowed(reason));
-        if !BROWSER_STARTS.iter().any(|start| text.starts_with(start)) {
-            return program("not_a_browser");
+        match self.words.program(&text.to_ascii_lowercase()) {
+            Some(reason) => (ClickClass::Bot, Cow::Borrowed(reason)),
+            None => (ClickClass::Human, Cow::Borrowed("")),
         }
-        if self.has_program_word(text) {
-            return program("program_word");
-        }
-        if text.contains("http://") || text.contains("https://") || text.contains("www.") {
-            return program("address_in_user_agent");
-        }
-        if let Some((_, behind)) = text.split_once("(compatible;") {
-            let behind = behind.trim_start();
-            if !COMPATIBLE_BROWSERS.iter().any(|browser| behind.contains(browser)) {
-                return program("compatible_with_no_browser");
-            }
-        }
-        if text.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.') == "Mozilla/" {
-            return program("bare_mozilla");
-        }
-        (ClickClass::Human, Cow::Borrowed(""))
     }
 
-    /// A browser inside an app names the app behind a whole browser's text.
-    fn is_in_app(&self, text: &str) -> bool {
-        text.starts_with("Mozilla/")
-            && text.contains("AppleWebKit")
-            && !text.contains("compatible;")
-            && !text.contains("http://")
-            && !text.contains("https://")
-            && self.apps.in_app.iter().any(|app| text.contains(&app.token))
-    }
-
-    fn has_program_word(&self, text: &str) -> bool {
-        let text = text.to_ascii_lowercase();
-        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
-        for word in words.filter(|word| !word.is_empty()) {
-            let bare = word.trim_matches('-');
-            if self.apps.people_words.iter().any(|known| known == bare) {
-                continue;
-            }
-            // Names like `FooBot` or `barcrawler` are one word, and no browser's word ends so.
-            let ends_like_one = ["bot", "crawler", "spider"].iter().any(|end| bare.ends_with(end));
-            if ends_like_one || self.apps.program_words.iter().any(|known| known == bare) {
-                return true;
-            }
-        }
-        false
+    /// A preview before a bot: what draws previews often names itself after search engines, too.
+    fn crawler(&self, text: &str) -> Option<(ClickClass, Cow<'static, str>)> {
+        let matches = self.crawlers.matches(text);
+        let mut kinds = matches.iter().map(|index| self.kinds[index].as_str());
+        let first = kinds.next()?;
+        let kind = kinds.find(|kind| *kind == PREVIEW_KIND).unwrap_or(first);
+        let class = if kind == PREVIEW_KIND {
+            ClickClass::Preview
+        } else {
+            ClickClass::Bot
+        };
+        Some((class, Cow::Owned(format!("crawler_{}", kind.replace('-', "_")))))
     }
 }

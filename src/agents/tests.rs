@@ -2,6 +2,9 @@ use super::*;
 use crate::domain::agent::Device;
 use crate::domain::click::ClickClass;
 
+/// Real ones of people, previews and programs, with the class that each should have.
+const SAMPLE: &str = include_str!("../../tests/data/user-agents.tsv");
+
 fn class(user_agent: &str) -> ClickClass {
     read(user_agent).class
 }
@@ -54,6 +57,133 @@ fn programs_are_not_people_and_say_why() {
         let agent = read(program);
         assert_eq!(agent.class, wanted, "{program}");
         assert!(!agent.reason.is_empty(), "{program}");
+    }
+}
+
+#[test]
+fn every_user_agent_of_the_sample_is_told_apart() {
+    let rows = SAMPLE.lines().filter(|line| !line.starts_with('#')).skip(1);
+    let mut tried = 0;
+    for row in rows {
+        let (class, rest) = row.split_once('\t').expect("a class");
+        let (_, user_agent) = rest.split_once('\t').expect("a referrer");
+        let agent = read(user_agent);
+        assert_eq!(agent.class.name(), class, "{user_agent}: {}", agent.reason);
+        tried += 1;
+    }
+    assert!(tried >= 200, "{tried}");
+}
+
+#[test]
+fn a_device_may_have_any_name() {
+    for device in [
+        "VR BOT 552",
+        "M bot tab 10 Build/NRD90M",
+        "DART KZ07 Build/LMY47I",
+        "ECHO JAVA",
+        "K6",
+        "HTC_Butterfly Build/JSS15J",
+        "RMX3945 Build/AP3A.240617.008; wv",
+        "moto g power (2022)",
+        "CUBOT_P20",
+        "Spider Robot X Build/crawler",
+    ] {
+        for language in ["", "en-us; ", "de; "] {
+            let person = format!(
+                "Mozilla/5.0 (Linux; Android 7.0; {language}{device}) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 \
+                 Chrome/125.0.0.0 Mobile Safari/537.36"
+            );
+            assert_eq!(class(&person), ClickClass::Human, "{person}: {}", read(&person).reason);
+            // What stands elsewhere counts as ever.
+            let program = format!("{person} (compatible; FooBot/1.0)");
+            assert_eq!(class(&program), ClickClass::Bot, "{program}");
+        }
+    }
+}
+
+#[test]
+fn programs_that_nobody_listed_give_themselves_away() {
+    for (program, reason) in [
+        ("acme-fetch", "not_a_browser"),
+        ("Mozilla/5.0 AcmeLeadRadar/4.0", "no_platform"),
+        ("Mozilla/5.0 (Exchange check)", "no_platform"),
+        ("Mozilla/5.0 (Windows NT 10.0) Acme/2.1", "no_engine"),
+        (
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36 (team@acme.example)",
+            "address_in_user_agent",
+        ),
+        (
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36 linktest.acme.com/1.0",
+            "address_in_user_agent",
+        ),
+        (
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36 AcmeScreenshot-Crawler",
+            "program_word",
+        ),
+        (
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko; Acme-Preview) Chrome/131.0.0.0 Safari/537.36",
+            "program_word",
+        ),
+    ] {
+        assert_eq!(
+            (class(program), &*read(program).reason),
+            (ClickClass::Bot, reason),
+            "{program}"
+        );
+    }
+}
+
+#[test]
+fn crawlers_of_language_models_are_programs_and_previews_are_previews() {
+    for name in [
+        "GPTBot/1.2",
+        "ChatGPT-User/1.0",
+        "OAI-SearchBot/1.0",
+        "ClaudeBot/1.0",
+        "Claude-User/1.0",
+        "Claude-SearchBot/1.0",
+        "PerplexityBot/1.0",
+        "Perplexity-User/1.0",
+        "Bytespider",
+        "meta-externalagent/1.1",
+        "Amazonbot/0.1",
+        "Applebot/0.1",
+        "Applebot-Extended",
+        "CCBot/2.0",
+        "Google-Extended",
+        "DuckAssistBot/1.0",
+        "cohere-ai",
+        "Diffbot/0.1",
+        "MistralAI-User/1.0",
+    ] {
+        for text in [
+            name.to_owned(),
+            format!(
+                "Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; {name}; +https://acme.example/bot)"
+            ),
+            format!("Mozilla/5.0 (compatible; {name})"),
+        ] {
+            assert_eq!(class(&text), ClickClass::Bot, "{text}");
+        }
+    }
+    for preview in [
+        "WhatsApp/2.24.20.89 A",
+        "TelegramBot (like TwitterBot)",
+        "Slackbot-LinkExpanding 1.0 (+https://api.slack.com/robots)",
+        "Mozilla/5.0 (compatible; Discordbot/2.0; +https://discordapp.com)",
+        "Twitterbot/1.0",
+        "LinkedInBot/1.0 (compatible; Mozilla/5.0; Apache-HttpClient +http://www.linkedin.com)",
+        "Mozilla/5.0 (compatible; Pinterestbot/1.0; +https://www.pinterest.com/bot.html)",
+        "Mozilla/5.0 (Windows NT 6.1; WOW64) SkypeUriPreview Preview/0.5",
+        "Viber/13.3.0.5 CFNetwork/1121.2.2 Darwin/19.3.0",
+        "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_11_1) AppleWebKit/601.2.4 (KHTML, like Gecko) Version/9.0.1 Safari/601.2.4 facebookexternalhit/1.1 Facebot Twitterbot/1.0",
+    ] {
+        assert_eq!(
+            class(preview),
+            ClickClass::Preview,
+            "{preview}: {}",
+            read(preview).reason
+        );
     }
 }
 

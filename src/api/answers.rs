@@ -1,121 +1,40 @@
-//! What the answers about conversions look like: they are put together by hand from facts, credits and touchpoints, and are
-//! described here.
-#![expect(dead_code, reason = "describes what is put together by hand")]
+//! What is told of events: conversions, refunds, decisions, rejections.
 
-use utoipa::{IntoParams, ToSchema};
+use actix_web::HttpResponse;
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::problem::Problem;
-use crate::domain::conversion::{ConversionInput, Event};
-use crate::domain::event_id::ConversionId;
-use crate::domain::id::{CampaignId, InfluencerId, LinkId, PromoCodeId};
-use crate::domain::invalid::FieldError;
+use super::problem::{PROBLEM_JSON, Problem};
+use crate::domain::conversion::Event;
+use crate::domain::conversion_state::ConversionState;
+use crate::domain::decision::Decision;
+use crate::domain::event_id::{ConversionId, RefundId};
+use crate::domain::id::{CampaignId, InfluencerId, KeyId, LinkId, PromoCodeId};
 use crate::domain::money::Money;
+use crate::domain::refund::{Given, RefundState};
 use crate::domain::text::ExternalId;
 use crate::domain::time::Instant;
-
-/// One conversion, or an array of up to 500.
-#[derive(ToSchema)]
-#[serde(untagged)]
-pub(super) enum OneOrMany {
-    One(ConversionInput),
-    Many(Many),
-}
-
-/// Each for itself, in order.
-#[derive(ToSchema)]
-#[schema(as = NewConversions, max_items = 500)]
-pub(super) struct Many(Vec<ConversionInput>);
+use crate::store::{StoredConversion, StoredCredit, StoredDecision, StoredRefund};
 
 /// Safe on disk, not yet counted.
-#[derive(ToSchema)]
-#[schema(as = ConversionAccepted)]
-pub(super) struct Accepted {
-    id: ConversionId,
+#[derive(Serialize, ToSchema)]
+pub(super) struct Accepted<I> {
+    id: I,
     /// `accepted`.
-    state: State,
+    state: ConversionState,
 }
 
-/// What is known of what was sent.
-#[derive(ToSchema)]
-#[serde(untagged)]
-pub(super) enum Taken {
-    One(Accepted),
-    Many(Results),
-}
-
-/// What became of what was sent.
-#[derive(ToSchema)]
-#[serde(untagged)]
-pub(super) enum Outcome {
-    One(ConversionShown),
-    Many(Results),
-}
-
-/// One result for each conversion of the request, in its order.
-#[derive(ToSchema)]
-#[schema(as = ConversionResults)]
-pub(super) struct Results {
-    results: Vec<OneResult>,
-}
-
-/// What became of one conversion: as it would have been answered alone, with its status.
-#[derive(ToSchema)]
-#[serde(untagged)]
-#[schema(as = ConversionResult)]
-enum OneResult {
-    Counted {
-        /// 200.
-        status: u16,
-        #[serde(flatten)]
-        conversion: ConversionShown,
-    },
-    Accepted {
-        /// 202.
-        status: u16,
-        id: ConversionId,
-        state: State,
-    },
-    Conflicting(Conflicting),
-    Refused {
-        /// 422.
-        status: u16,
-        errors: Vec<FieldError>,
-    },
-}
-
-/// The problem, and what stands.
-#[derive(ToSchema)]
-pub(super) struct Conflicting {
-    #[serde(flatten)]
-    problem: Problem,
-    conversion: ConversionShown,
-}
-
-/// What a conversion came to.
-#[derive(ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[schema(as = ConversionState)]
-pub(super) enum State {
-    /// Safe, not yet counted.
-    Accepted,
-    /// Waits for something, such as a payment.
-    Pending,
-    /// Somebody earned it.
-    Attributed,
-    /// It counts, and nobody earned it.
-    Unattributed,
-    /// A person must decide.
-    Held,
-    /// A person decided against it.
-    Rejected,
-    /// A test: stored, never counted.
-    Test,
-    /// Cancelled.
-    Void,
+impl<I> Accepted<I> {
+    pub(super) const fn new(id: I) -> Self {
+        Self {
+            id,
+            state: ConversionState::Accepted,
+        }
+    }
 }
 
 /// A conversion as it stands.
-#[derive(ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(as = Conversion)]
 pub(super) struct ConversionShown {
     id: ConversionId,
@@ -123,7 +42,7 @@ pub(super) struct ConversionShown {
     external_id: ExternalId,
     /// `api`, or a webhook source's id.
     source: String,
-    state: State,
+    state: ConversionState,
     /// Why it is in this state, where that needs a reason.
     #[schema(required)]
     reason: Option<String>,
@@ -133,16 +52,21 @@ pub(super) struct ConversionShown {
     /// Everything charged.
     #[schema(required)]
     gross_amount: Option<Money>,
+    /// What was given back of `amount`.
+    #[schema(required)]
+    refunded: Option<Money>,
     occurred_at: Instant,
     /// Who earned it.
     credits: Vec<Credit>,
 }
 
 /// One who earned it.
-#[derive(ToSchema)]
+#[derive(Serialize, ToSchema)]
 struct Credit {
     influencer_id: InfluencerId,
-    campaign_id: CampaignId,
+    /// Null where a person gave the credit and named none.
+    #[schema(required)]
+    campaign_id: Option<CampaignId>,
     #[schema(required)]
     link_id: Option<LinkId>,
     #[schema(required)]
@@ -150,85 +74,169 @@ struct Credit {
     /// The share, in basis points.
     #[schema(minimum = 0, maximum = 10_000)]
     share_bps: i64,
-    /// What is owed for it.
+    /// What is owed for it; joins with the ledger.
     #[schema(required)]
     commission: Option<Money>,
 }
 
-/// A conversion and everything that was considered.
-#[derive(ToSchema)]
-pub(super) struct Explained {
-    #[serde(flatten)]
-    conversion: ConversionShown,
-    /// In a sentence.
-    why: String,
-    rule: Rule,
-    /// The influencer's own deal that was applied.
-    #[schema(required)]
-    deal: Option<serde_json::Value>,
-    touchpoints: Vec<Touchpoint>,
+impl From<&StoredCredit> for Credit {
+    fn from(credit: &StoredCredit) -> Self {
+        Self {
+            influencer_id: credit.influencer_id,
+            campaign_id: credit.campaign_id,
+            link_id: credit.link_id,
+            promo_code_id: credit.promo_code_id,
+            share_bps: credit.share_bps,
+            commission: None,
+        }
+    }
 }
 
-/// The rule that decided.
-#[derive(ToSchema)]
-#[schema(as = AppliedRule)]
-struct Rule {
-    model: String,
-    /// The look-back window; null where nothing was looked back at.
-    #[schema(required)]
-    window_days: Option<i64>,
+impl From<&StoredConversion> for ConversionShown {
+    fn from(stored: &StoredConversion) -> Self {
+        let facts = &stored.facts;
+        let refunded = |amount| Money {
+            amount: stored.refunded,
+            ..amount
+        };
+        Self {
+            id: stored.id.clone(),
+            event: facts.event.clone(),
+            external_id: facts.external_id.clone(),
+            source: facts.source.clone(),
+            state: stored.state,
+            reason: stored.reason.clone(),
+            amount: facts.amount,
+            gross_amount: facts.gross_amount,
+            refunded: facts.amount.map(refunded),
+            occurred_at: stored.occurred_at,
+            credits: stored.credits.iter().map(Credit::from).collect(),
+        }
+    }
 }
 
-/// A click or a code that was considered.
-#[derive(ToSchema)]
-struct Touchpoint {
-    kind: TouchKind,
-    /// As the shop gave it.
-    id: String,
-    #[schema(required)]
-    at: Option<Instant>,
-    #[schema(required)]
-    link_id: Option<LinkId>,
-    verdict: Verdict,
-    /// Why it did not win, as a stable word.
+/// A refund as it stands.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Refund)]
+pub(super) struct RefundShown {
+    id: RefundId,
+    refund_id: ExternalId,
+    order_id: ExternalId,
+    /// The order's source.
+    source: String,
+    state: RefundState,
+    /// Why it was rejected.
     #[schema(required)]
     reason: Option<String>,
-    /// The same in a sentence.
+    /// What it takes off the order's net amount; unknown until the order is there.
     #[schema(required)]
-    why: Option<String>,
+    amount: Option<Money>,
+    /// What was given back in all, where the shop said that.
+    #[schema(required)]
+    gross_amount: Option<Money>,
+    refunded_at: Instant,
 }
 
-/// A kind of touchpoint.
-#[derive(ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum TouchKind {
-    Click,
-    PromoCode,
+impl From<&StoredRefund> for RefundShown {
+    fn from(stored: &StoredRefund) -> Self {
+        let facts = &stored.facts;
+        Self {
+            id: stored.id.clone(),
+            refund_id: facts.refund_id.clone(),
+            order_id: facts.order_id.clone(),
+            source: facts.source.clone(),
+            state: stored.state,
+            reason: stored.reason.map(|refusal| refusal.code().to_owned()),
+            amount: stored.amount,
+            gross_amount: match facts.given {
+                Given::Net(_) => None,
+                Given::Gross(money) => Some(money),
+            },
+            refunded_at: stored.refunded_at,
+        }
+    }
 }
 
-/// What a touchpoint came to.
-#[derive(ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum Verdict {
-    Credited,
-    Eligible,
-    Ineligible,
+/// What a person decided.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DecisionMade)]
+pub(super) struct DecisionShown {
+    decision: Decision,
+    /// Who got the credit.
+    #[schema(required)]
+    influencer_id: Option<InfluencerId>,
+    #[schema(required)]
+    note: Option<String>,
+    /// Whose key it was.
+    key_id: KeyId,
+    decided_at: Instant,
 }
 
-/// What a list of conversions is narrowed down by.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct ListParameters {
-    /// Things on a page.
-    #[param(minimum = 1, maximum = 500, default = 50)]
-    limit: Option<u16>,
-    /// `next_cursor` of the page before.
-    #[param(pattern = "^[0-9]{1,15}\\.cnv_[0-9a-hjkmnp-tv-z]{24}$")]
-    cursor: Option<String>,
-    /// Only in this state.
-    state: Option<State>,
-    /// Only this event.
-    event: Option<Event>,
-    /// Only with this id of the shop's.
-    external_id: Option<String>,
+impl From<&StoredDecision> for DecisionShown {
+    fn from(stored: &StoredDecision) -> Self {
+        Self {
+            decision: stored.decision,
+            influencer_id: stored.influencer_id,
+            note: stored.note.clone(),
+            key_id: stored.key_id,
+            decided_at: stored.decided_at,
+        }
+    }
+}
+
+/// The problem, and what stands.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ConflictingConversion {
+    #[serde(flatten)]
+    problem: Problem,
+    conversion: ConversionShown,
+}
+
+/// The problem, and what stands.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ConflictingRefund {
+    #[serde(flatten)]
+    problem: Problem,
+    refund: RefundShown,
+}
+
+fn contradicts_first() -> Problem {
+    let detail = "This event was counted before with another amount. The first stands; this one is not counted.";
+    Problem::conflict(detail)
+}
+
+impl ConflictingConversion {
+    pub(super) fn new(conversion: ConversionShown) -> Self {
+        Self {
+            problem: contradicts_first(),
+            conversion,
+        }
+    }
+}
+
+impl ConflictingRefund {
+    pub(super) fn new(refund: RefundShown) -> Self {
+        Self {
+            problem: contradicts_first(),
+            refund,
+        }
+    }
+}
+
+/// What a caller who waited is told: what was counted, or that something else stands. A wait that was too short is
+/// answered as if there had been none.
+pub(super) enum Outcome<I, T, C> {
+    Counted(T),
+    Accepted(Accepted<I>),
+    Conflicting(C),
+}
+
+impl<I: Serialize, T: Serialize, C: Serialize> From<Outcome<I, T, C>> for HttpResponse {
+    fn from(outcome: Outcome<I, T, C>) -> Self {
+        match outcome {
+            Outcome::Counted(thing) => Self::Ok().json(thing),
+            Outcome::Accepted(accepted) => Self::Accepted().json(accepted),
+            Outcome::Conflicting(conflicting) => Self::Conflict().content_type(PROBLEM_JSON).json(conflicting),
+        }
+    }
 }

@@ -83,17 +83,17 @@ pub(super) fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, FieldErro
     })
 }
 
-/// The path of the field that is meant: for unknown, missing and repeated fields serde names it in its message.
+/// The path of the field that is meant: for missing and repeated fields it ends where their object begins, and serde names
+/// them in its message.
 fn field(path: &str, message: &str) -> String {
     let path = if path == "." { "" } else { path };
-    let starts = ["unknown field `", "missing field `", "duplicate field `"];
+    let starts = ["missing field `", "duplicate field `"];
     let named = starts.iter().find_map(|start| {
         let rest = message.strip_prefix(start)?;
         rest.split_once('`').map(|(name, _)| name)
     });
     match named {
         Some(name) if path.is_empty() => name.to_owned(),
-        Some(name) if path == name || path.ends_with(&format!(".{name}")) => path.to_owned(),
         Some(name) => format!("{path}.{name}"),
         None if path.is_empty() => WHOLE_BODY.to_owned(),
         None => path.to_owned(),
@@ -119,6 +119,7 @@ mod tests {
     struct Outer {
         name: String,
         inner: Option<Inner>,
+        amount: Option<Inner>,
         #[serde(default, deserialize_with = "given")]
         end: Option<Option<i64>>,
     }
@@ -140,6 +141,9 @@ mod tests {
             (r#"{"name":1}"#, "name"),
             (r#"{"name":"x","inner":{}}"#, "inner.amount"),
             (r#"{"name":"x","inner":{"amount":1.5}}"#, "inner.amount"),
+            (r#"{"name":"x","amount":{}}"#, "amount.amount"),
+            (r#"{"name":"x","amount":{"amount":1,"amount":1}}"#, "amount.amount"),
+            (r#"{"name":"x","amount":{"amount":1,"name":1}}"#, "amount.name"),
             (r#"{"name":"x","inner":{"amount":1,"x":2}}"#, "inner.x"),
             (r"[]", "(body)"),
             (r#"["x"]"#, "(body)"),

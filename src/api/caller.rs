@@ -3,7 +3,7 @@
 use std::future::{Ready, ready};
 use std::sync::Arc;
 
-use actix_web::http::header::AUTHORIZATION;
+use actix_web::http::header::{AUTHORIZATION, HeaderValue};
 use actix_web::{FromRequest, HttpRequest, dev, web};
 
 use super::Api;
@@ -40,15 +40,23 @@ impl FromRequest for Caller {
     }
 }
 
+/// A header that may come once: of two, nobody can say which one is meant, and a proxy may have looked at the other.
+fn only<'r>(request: &'r HttpRequest, name: &str) -> Result<Option<&'r HeaderValue>, ()> {
+    let mut all = request.headers().get_all(name);
+    match (all.next(), all.next()) {
+        (_, Some(_)) => Err(()),
+        (first, None) => Ok(first),
+    }
+}
+
 fn authenticate(request: &HttpRequest) -> Result<Caller, Problem> {
     let api = request
         .app_data::<web::Data<Api>>()
         .ok_or_else(Problem::unauthorized)?
         .clone()
         .into_inner();
-    let header = request
-        .headers()
-        .get(AUTHORIZATION)
+    let header = only(request, AUTHORIZATION.as_str())
+        .map_err(|()| Problem::unauthorized())?
         .and_then(|value| value.to_str().ok());
     let (scheme, key) = header
         .and_then(|value| value.split_once(' '))
@@ -63,7 +71,8 @@ fn authenticate(request: &HttpRequest) -> Result<Caller, Problem> {
     };
     let gate = tables.key(&key_hash(key.trim())).filter(standing);
     let gate = gate.ok_or_else(Problem::unauthorized)?;
-    let named = match request.headers().get(BRAND_HEADER) {
+    let twice = |()| Problem::unparsable("Linkledger-Brand is given twice.");
+    let named = match only(request, BRAND_HEADER).map_err(twice)? {
         None => None,
         Some(value) => {
             let found = tables.brand_named(value.to_str().unwrap_or_default().trim());

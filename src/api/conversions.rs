@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
-use utoipa::OpenApi;
+use utoipa::{IntoParams, OpenApi, ToSchema};
 
 use super::Api;
-use super::answers::{Conflicting, ConversionShown, ListParameters, OneOrMany, Outcome, Taken};
+use super::answers::{Accepted, ConflictingConversion, ConversionShown, Outcome};
 use super::body::{Body, read};
 use super::caller::Caller;
-use super::events::{self, Waited, wait_until_counted, wait_wanted};
+use super::events::{self, wait_until_counted, wait_wanted};
 use super::explain;
 use super::parameters::Parameters;
 use super::problem::Problem;
@@ -20,16 +20,107 @@ use super::resource::ListOf;
 use crate::domain::conversion::{
     CONVERSION_KIND, CONVERSION_VERSION, ConversionInput, Event, NewConversion, SOURCE_API,
 };
+use crate::domain::conversion_state::ConversionState;
 use crate::domain::event_id::ConversionId;
 use crate::domain::id::BrandId;
 use crate::domain::invalid::{FieldError, Invalid};
-use crate::domain::money::Money;
 use crate::domain::role::Need;
 use crate::intake::{Receipt, Submission};
 use crate::store::{ConversionFilter, StoreError, StoredConversion};
 
 /// Conversions of one request.
 const ARRAY_MAX: usize = 500;
+
+/// One conversion, or an array of up to 500.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(
+    dead_code,
+    reason = "a body is told apart by its first character, so that each mistake is named by its field"
+)]
+enum OneOrMany {
+    One(ConversionInput),
+    Many(Many),
+}
+
+/// Each for itself, in order.
+#[derive(ToSchema)]
+#[schema(as = NewConversions, max_items = 500)]
+#[expect(dead_code, reason = "as above")]
+struct Many(Vec<ConversionInput>);
+
+/// One result for each conversion of the request, in its order.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ConversionResults)]
+struct Results {
+    results: Vec<OneResult>,
+}
+
+/// What became of one conversion: as it would have been answered alone, with its status.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = ConversionResult)]
+enum OneResult {
+    Counted {
+        /// 200.
+        status: u16,
+        #[serde(flatten)]
+        conversion: Box<ConversionShown>,
+    },
+    Accepted {
+        /// 202.
+        status: u16,
+        #[serde(flatten)]
+        accepted: Accepted<ConversionId>,
+    },
+    /// With the status 409.
+    Conflicting(Box<ConflictingConversion>),
+    Refused {
+        /// 422.
+        status: u16,
+        errors: Vec<FieldError>,
+    },
+}
+
+/// One or many, safe.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "an answer is one of these, and never both")]
+enum TakenIn {
+    One(Accepted<ConversionId>),
+    Many(Results),
+}
+
+/// One or many, counted.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "an answer is one of these, and never both")]
+enum Counted {
+    One(ConversionShown),
+    Many(Results),
+}
+
+/// What a list of conversions is narrowed down by.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(
+    dead_code,
+    reason = "query parameters are taken one by one, so that whatever is left is refused"
+)]
+struct ListParameters {
+    /// Things on a page.
+    #[param(minimum = 1, maximum = 500, default = 50)]
+    limit: Option<u16>,
+    /// `next_cursor` of the page before.
+    #[param(pattern = "^[0-9]{1,15}\\.cnv_[0-9a-hjkmnp-tv-z]{24}$")]
+    cursor: Option<String>,
+    /// Only in this state.
+    state: Option<ConversionState>,
+    /// Only this event.
+    event: Option<Event>,
+    /// Only with this id of the shop's.
+    external_id: Option<String>,
+}
 
 /// What this file adds to the description.
 #[derive(OpenApi)]
@@ -52,10 +143,10 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         example = "wait=5")),
     request_body = OneOrMany,
     responses(
-        (status = 200, description = "Counted before the wait ran out.", body = Outcome),
-        (status = 202, description = "Accepted, and safe.", body = Taken),
+        (status = 200, description = "Counted before the wait ran out.", body = Counted),
+        (status = 202, description = "Accepted, and safe.", body = TakenIn),
         (status = 409, description = "The same event was counted before with another amount; the first stands.",
-            body = Conflicting, content_type = "application/problem+json"),
+            body = ConflictingConversion, content_type = "application/problem+json"),
     ))]
 async fn create(
     api: web::Data<Api>,
@@ -73,7 +164,7 @@ async fn create(
     if wait_until_counted(&api, receipt, wait).await {
         return Ok(outcome(&api, &conversion).await?.into());
     }
-    Ok(HttpResponse::Accepted().json(accepted(&conversion)))
+    Ok(HttpResponse::Accepted().json(Accepted::new(conversion.id())))
 }
 
 /// Each for itself, in order: what is wrong with one does not keep the others from being accepted.
@@ -94,25 +185,19 @@ async fn create_many(api: &Api, brand: BrandId, body: &Body, wait: Option<Durati
         let receipt = submit(api, &good).await?;
         wait_until_counted(api, receipt, wait).await
     };
-    let mut results: Vec<Value> = Vec::with_capacity(checked.len());
-    for one in &checked {
+    let mut results = Vec::with_capacity(checked.len());
+    for one in checked {
         results.push(match one {
-            Ok(conversion) if counted => {
-                let outcome = outcome(api, conversion).await?;
-                let mut result = outcome.body;
-                result["status"] = outcome.status.as_u16().into();
-                result
-            }
-            Ok(conversion) => {
-                let mut result = accepted(conversion);
-                result["status"] = StatusCode::ACCEPTED.as_u16().into();
-                result
-            }
-            Err(wrong) => json!({"status": 422, "errors": wrong.0}),
+            Ok(conversion) if counted => outcome(api, &conversion).await?.into(),
+            Ok(conversion) => Outcome::Accepted(Accepted::new(conversion.id())).into(),
+            Err(wrong) => OneResult::Refused {
+                status: StatusCode::UNPROCESSABLE_ENTITY.as_u16(),
+                errors: wrong.0,
+            },
         });
     }
     let status = if counted { StatusCode::OK } else { StatusCode::ACCEPTED };
-    Ok(HttpResponse::build(status).json(json!({ "results": results })))
+    Ok(HttpResponse::build(status).json(Results { results }))
 }
 
 /// The errors of all entries, each with its place in front.
@@ -139,10 +224,6 @@ fn check(api: &Api, brand: BrandId, raw: &str) -> Result<NewConversion, Invalid>
     )
 }
 
-fn accepted(conversion: &NewConversion) -> Value {
-    events::accepted(&conversion.id())
-}
-
 async fn submit(api: &Api, conversions: &[NewConversion]) -> Result<Receipt, Problem> {
     events::submit(api, conversions.iter().map(record).collect()).await
 }
@@ -156,58 +237,43 @@ pub(super) fn record(conversion: &NewConversion) -> Submission {
     }
 }
 
-/// What became of a submission that the store has: the conversion, or why it stands otherwise.
-pub(super) async fn outcome(api: &Api, conversion: &NewConversion) -> Result<Waited, Problem> {
-    let stored = match api.store.conversion(conversion.brand, &conversion.id()).await {
-        Err(StoreError::NotFound { .. }) => {
-            return Ok(Waited::new(StatusCode::ACCEPTED, accepted(conversion)));
+/// What became of a conversion.
+type ConversionOutcome = Outcome<ConversionId, Box<ConversionShown>, Box<ConflictingConversion>>;
+
+impl From<ConversionOutcome> for OneResult {
+    fn from(outcome: ConversionOutcome) -> Self {
+        match outcome {
+            Outcome::Counted(conversion) => Self::Counted {
+                status: StatusCode::OK.as_u16(),
+                conversion,
+            },
+            Outcome::Accepted(accepted) => Self::Accepted {
+                status: StatusCode::ACCEPTED.as_u16(),
+                accepted,
+            },
+            Outcome::Conflicting(conflicting) => Self::Conflicting(conflicting),
         }
-        other => other?,
-    };
-    let same = stored.facts.amount == conversion.amount;
-    if same {
-        return Ok(Waited::new(StatusCode::OK, shown(&stored)));
     }
-    Ok(Waited::contradicted("conversion", shown(&stored)))
 }
 
-/// A conversion as the API shows it. Commission joins with the ledger.
-pub(super) fn shown(stored: &StoredConversion) -> Value {
-    let facts = &stored.facts;
-    let credits: Vec<_> = stored
-        .credits
-        .iter()
-        .map(|credit| {
-            json!({
-                "influencer_id": credit.influencer_id,
-                "campaign_id": credit.campaign_id,
-                "link_id": credit.link_id,
-                "promo_code_id": credit.promo_code_id,
-                "share_bps": credit.share_bps,
-                "commission": null,
-            })
-        })
-        .collect();
-    json!({
-        "id": stored.id,
-        "event": facts.event,
-        "external_id": facts.external_id,
-        "source": facts.source,
-        "state": stored.state,
-        "reason": stored.reason,
-        "amount": facts.amount,
-        "gross_amount": facts.gross_amount,
-        "refunded": facts.amount.map(|amount| Money { amount: stored.refunded, ..amount }),
-        "occurred_at": stored.occurred_at,
-        "credits": credits,
+/// What became of a submission that the store has.
+pub(super) async fn outcome(api: &Api, conversion: &NewConversion) -> Result<ConversionOutcome, Problem> {
+    let stored = match api.store.conversion(conversion.brand, &conversion.id()).await {
+        Err(StoreError::NotFound { .. }) => return Ok(Outcome::Accepted(Accepted::new(conversion.id()))),
+        other => other?,
+    };
+    let shown = ConversionShown::from(&stored);
+    Ok(if stored.facts.amount == conversion.amount {
+        Outcome::Counted(Box::new(shown))
+    } else {
+        Outcome::Conflicting(Box::new(ConflictingConversion::new(shown)))
     })
 }
 
 /// The conversion that an address names.
-pub(super) async fn find(api: &Api, brand: BrandId, id: &str) -> Result<(ConversionId, StoredConversion), Problem> {
+pub(super) async fn find(api: &Api, brand: BrandId, id: &str) -> Result<StoredConversion, Problem> {
     let id = ConversionId::parse(id).ok_or_else(|| Problem::not_found("conversion"))?;
-    let stored = api.store.conversion(brand, &id).await?;
-    Ok((id, stored))
+    Ok(api.store.conversion(brand, &id).await?)
 }
 
 /// Reads a conversion with its credits.
@@ -221,20 +287,9 @@ async fn get(
 ) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Read)?;
     Parameters::of(&request).done()?;
-    let (_, stored) = find(&api, brand, &path).await?;
-    Ok(HttpResponse::Ok().json(shown(&stored)))
+    let stored = find(&api, brand, &path).await?;
+    Ok(HttpResponse::Ok().json(ConversionShown::from(&stored)))
 }
-
-const STATES: [&str; 8] = [
-    "accepted",
-    "pending",
-    "attributed",
-    "unattributed",
-    "held",
-    "rejected",
-    "test",
-    "void",
-];
 
 /// Lists conversions, newest first.
 #[utoipa::path(get, path = "/v1/conversions", tag = "conversions", params(ListParameters),
@@ -248,16 +303,6 @@ async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Resu
         event: parameters.take("event")?,
         external_id: parameters.take("external_id")?,
     };
-    if filter
-        .state
-        .as_ref()
-        .is_some_and(|state| !STATES.contains(&state.as_str()))
-    {
-        return Err(Problem::parameter("state", format!("is none of {}", STATES.join(", "))));
-    }
-    if let Some(event) = filter.event.clone() {
-        Event::try_from(event).map_err(|error| Problem::parameter("event", error.to_string()))?;
-    }
     let before = match parameters.take::<String>("cursor")? {
         None => None,
         Some(cursor) => {
@@ -269,7 +314,8 @@ async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Resu
     };
     parameters.done()?;
     let (found, next) = api.store.conversions(brand, &filter, before, limit).await?;
-    let data: Vec<_> = found.iter().map(shown).collect();
-    let next_cursor = next.map(|(at, id)| format!("{at}.{id}"));
-    Ok(HttpResponse::Ok().json(json!({"data": data, "next_cursor": next_cursor})))
+    Ok(HttpResponse::Ok().json(ListOf {
+        data: found.iter().map(ConversionShown::from).collect(),
+        next_cursor: next.map(|(at, id)| format!("{at}.{id}")),
+    }))
 }

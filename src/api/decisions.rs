@@ -2,37 +2,39 @@
 
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use utoipa::{OpenApi, ToSchema};
 
 use super::Api;
+use super::answers::ConversionShown;
 use super::body::Body;
 use super::caller::Caller;
-use super::conversions;
 use super::problem::Problem;
 use crate::domain::decision::Decision;
 use crate::domain::event_id::ConversionId;
 use crate::domain::id::{CampaignId, InfluencerId};
 use crate::domain::role::Need;
 use crate::domain::text::Note;
-use crate::store::{NewDecision, StoredDecision};
+use crate::store::NewDecision;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Review {
     decision: Verdict,
     note: Option<Note>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ReviewDecision)]
 enum Verdict {
     Approve,
     Reject,
 }
 
 /// Without a campaign, it is that of the click or code of this influencer that the order carried, if any.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewCredit)]
 struct Credit {
     influencer_id: InfluencerId,
     campaign_id: Option<CampaignId>,
@@ -46,12 +48,27 @@ struct Decided {
     note: Option<Note>,
 }
 
+/// What this file adds to the description.
+#[derive(OpenApi)]
+#[openapi(paths(review, credit))]
+pub(super) struct Description;
+
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(super::at("/v1/conversions/{id}/review").post(review))
         .service(super::at("/v1/conversions/{id}/credit").post(credit));
 }
 
+/// Approves or rejects a held conversion.
+///
+/// The decision is written down with the key that made it, and shown by `explain`.
+#[utoipa::path(post, path = "/v1/conversions/{id}/review", tag = "conversions", params(("id" = ConversionId, Path)),
+    request_body = Review,
+    responses(
+        (status = 200, description = "As it stands now.", body = ConversionShown),
+        (status = 409, description = "It is in another state: only a held one can be reviewed.", body = Problem,
+            content_type = "application/problem+json"),
+    ))]
 async fn review(
     api: web::Data<Api>,
     caller: Caller,
@@ -71,6 +88,14 @@ async fn review(
     decide(&api, &caller, &path, decided).await
 }
 
+/// Gives an influencer the credit for a conversion that is held, was rejected, or that nobody earned.
+#[utoipa::path(post, path = "/v1/conversions/{id}/credit", tag = "conversions", params(("id" = ConversionId, Path)),
+    request_body = Credit,
+    responses(
+        (status = 200, description = "As it stands now.", body = ConversionShown),
+        (status = 409, description = "It is in another state: somebody has the credit already, or it never counts.", body = Problem,
+            content_type = "application/problem+json"),
+    ))]
 async fn credit(
     api: web::Data<Api>,
     caller: Caller,
@@ -101,16 +126,5 @@ async fn decide(api: &Api, caller: &Caller, id: &str, decided: Decided) -> Resul
     };
     api.store.decide(decision).await?;
     let stored = api.store.conversion(brand, &id).await?;
-    Ok(HttpResponse::Ok().json(conversions::shown(&stored)))
-}
-
-/// A decision as an explanation shows it.
-pub(super) fn shown(decision: &StoredDecision) -> Value {
-    json!({
-        "decision": decision.decision,
-        "influencer_id": decision.influencer_id,
-        "note": decision.note,
-        "key_id": decision.key_id,
-        "decided_at": decision.decided_at,
-    })
+    Ok(HttpResponse::Ok().json(ConversionShown::from(&stored)))
 }

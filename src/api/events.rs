@@ -2,25 +2,16 @@
 
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::CONTENT_TYPE;
-use actix_web::{HttpRequest, HttpResponse};
-use serde::Serialize;
-use serde_json::{Value, json};
+use actix_web::HttpRequest;
 
 use super::Api;
-use super::problem::{PROBLEM_JSON, Problem};
+use super::problem::Problem;
 use crate::intake::{Receipt, Submission};
 
 /// The longest that a caller may ask to wait, in seconds.
 const WAIT_MAX_SECONDS: u64 = 30;
 /// How often a waiting request looks when no worker of this process tells it.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-
-/// What an event is told as until it is counted.
-pub(super) fn accepted(id: &impl Serialize) -> Value {
-    json!({"id": id, "state": "accepted"})
-}
 
 /// Journals and syncs; from here on nothing is lost.
 pub(super) async fn submit(api: &Api, records: Vec<Submission>) -> Result<Receipt, Problem> {
@@ -68,41 +59,4 @@ pub(super) async fn wait_until_counted(api: &Api, receipt: Receipt, wait: Option
         }
     };
     tokio::time::timeout(wait, counted).await.is_ok()
-}
-
-/// What a caller who waited is told.
-pub(super) struct Waited {
-    pub(super) status: StatusCode,
-    pub(super) body: Value,
-}
-
-impl Waited {
-    pub(super) const fn new(status: StatusCode, body: Value) -> Self {
-        Self { status, body }
-    }
-
-    /// The same identity was counted before with another amount; `first` is what stands, under `name`.
-    pub(super) fn contradicted(name: &str, first: Value) -> Self {
-        let detail = "This event was counted before with another amount. The first stands; this one is not counted.";
-        let mut waited = Self::refused(Problem::new(StatusCode::CONFLICT, detail));
-        waited.body[name] = first;
-        waited
-    }
-
-    pub(super) fn refused(problem: Problem) -> Self {
-        Self {
-            status: problem.status(),
-            body: serde_json::to_value(problem).unwrap_or_default(),
-        }
-    }
-}
-
-impl From<Waited> for HttpResponse {
-    fn from(waited: Waited) -> Self {
-        let mut answer = Self::build(waited.status);
-        if waited.status.is_client_error() {
-            answer.insert_header((CONTENT_TYPE, PROBLEM_JSON));
-        }
-        answer.json(waited.body)
-    }
 }

@@ -1,21 +1,68 @@
 //! `/v1/conversions/{id}/explain`: why somebody earned a sale, or nobody did.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::{Value, json};
-use utoipa::OpenApi;
+use serde::Serialize;
+use utoipa::{OpenApi, ToSchema};
 
 use super::Api;
-use super::answers::Explained;
+use super::answers::{ConversionShown, DecisionShown, RefundShown};
 use super::caller::Caller;
 use super::conversions;
-use super::decisions;
 use super::parameters::Parameters;
 use super::problem::Problem;
-use super::refunds;
-use crate::domain::attribution::Why;
+use crate::domain::attribution::{TouchKind, Verdict, Why};
+use crate::domain::conversion_state::ConversionState;
 use crate::domain::event_id::ConversionId;
+use crate::domain::id::LinkId;
 use crate::domain::role::Need;
+use crate::domain::time::Instant;
 use crate::store::StoredTouchpoint;
+
+/// A conversion and everything that was considered.
+#[derive(Serialize, ToSchema)]
+struct Explained {
+    #[serde(flatten)]
+    conversion: ConversionShown,
+    /// In a sentence.
+    why: String,
+    rule: AppliedRule,
+    /// The influencer's own deal that was applied.
+    #[schema(required)]
+    deal: Option<serde_json::Value>,
+    touchpoints: Vec<Touchpoint>,
+    /// What people decided about it, the first one first.
+    decisions: Vec<DecisionShown>,
+    /// What was given back of it, refused refunds among them.
+    refunds: Vec<RefundShown>,
+}
+
+/// The rule that decided.
+#[derive(Serialize, ToSchema)]
+struct AppliedRule {
+    model: &'static str,
+    /// The look-back window; null where nothing was looked back at.
+    #[schema(required)]
+    window_days: Option<i64>,
+}
+
+/// A click or a code that was considered.
+#[derive(Serialize, ToSchema)]
+struct Touchpoint {
+    kind: TouchKind,
+    /// As the shop gave it.
+    id: String,
+    #[schema(required)]
+    at: Option<Instant>,
+    #[schema(required)]
+    link_id: Option<LinkId>,
+    verdict: Verdict,
+    /// Why it did not win, as a stable word.
+    #[schema(required)]
+    reason: Option<String>,
+    /// The same in a sentence.
+    #[schema(required)]
+    why: Option<String>,
+}
 
 /// What this file adds to the description.
 #[derive(OpenApi)]
@@ -33,62 +80,67 @@ pub(super) async fn explain(
 ) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Read)?;
     Parameters::of(&request).done()?;
-    let (id, stored) = conversions::find(&api, brand, &path).await?;
-    let touchpoints = api.store.touchpoints(&id).await?;
-    let decisions = api.store.decisions(&id).await?;
-    let refunds = api.store.refunds_of(&id).await?;
-    let deciding = touchpoints
-        .iter()
-        .find(|touch| touch.verdict == "credited" && touch.window_days.is_some());
-    let window_days = deciding.or(touchpoints.last()).and_then(|touch| touch.window_days);
-    let mut explained = conversions::shown(&stored);
-    let credited = |kind: &str| {
-        touchpoints
-            .iter()
-            .any(|touch| touch.kind == kind && touch.verdict == "credited")
-    };
-    let credited = (credited("click"), credited("promo_code"));
-    explained["why"] = match decisions.last() {
+    let stored = conversions::find(&api, brand, &path).await?;
+    let touchpoints = api.store.touchpoints(&stored.id).await?;
+    let decisions = api.store.decisions(&stored.id).await?;
+    let refunds = api.store.refunds_of(&stored.id).await?;
+    let why = match decisions.last() {
         // What a person decided last is why it stands as it does.
-        Some(last) => last.decision.sentence().into(),
-        None => sentence(&stored.state, stored.reason.as_deref(), credited).into(),
+        Some(last) => last.decision.sentence(),
+        None => sentence(stored.state, stored.reason.as_deref(), &touchpoints),
     };
-    explained["rule"] = json!({"model": "last_touch", "window_days": window_days});
-    explained["deal"] = Value::Null;
-    explained["touchpoints"] = touchpoints.iter().map(shown).collect::<Vec<_>>().into();
-    explained["decisions"] = decisions.iter().map(decisions::shown).collect::<Vec<_>>().into();
-    explained["refunds"] = refunds.iter().map(refunds::shown).collect::<Vec<_>>().into();
-    Ok(HttpResponse::Ok().json(explained))
+    Ok(HttpResponse::Ok().json(Explained {
+        conversion: ConversionShown::from(&stored),
+        why: why.to_owned(),
+        rule: rule(&touchpoints),
+        deal: None,
+        touchpoints: touchpoints.iter().map(Touchpoint::from).collect(),
+        decisions: decisions.iter().map(DecisionShown::from).collect(),
+        refunds: refunds.iter().map(RefundShown::from).collect(),
+    }))
 }
 
-/// `credited`: whether a click earned it, and whether a code did.
-fn sentence(state: &str, reason: Option<&str>, credited: (bool, bool)) -> String {
-    match (state, reason.and_then(Why::from_code)) {
-        ("test", _) => "A test order: stored, never counted.".to_owned(),
-        (_, Some(why)) => why.sentence().to_owned(),
-        _ => match credited {
-            (true, true) => "The last eligible click and the promo code of the same influencer earned it.",
-            (false, true) => "The first eligible promo code of the order earned it.",
-            _ => "The last eligible click before the order earned it.",
-        }
-        .to_owned(),
+fn rule(touchpoints: &[StoredTouchpoint]) -> AppliedRule {
+    let mut credited = touchpoints.iter().filter(|touch| touch.verdict == Verdict::Credited);
+    let deciding = credited.find(|touch| touch.window_days.is_some());
+    AppliedRule {
+        model: "last_touch",
+        window_days: deciding.or(touchpoints.last()).and_then(|touch| touch.window_days),
     }
 }
 
-fn shown(touch: &StoredTouchpoint) -> Value {
-    let why = touch.why.as_deref().and_then(Why::from_code).map(Why::sentence);
-    let credited = match touch.kind.as_str() {
-        _ if touch.verdict != "credited" => None,
-        "promo_code" => Some("The first eligible promo code of the order."),
-        _ => Some("The last eligible click before the order."),
+fn sentence(state: ConversionState, reason: Option<&str>, touchpoints: &[StoredTouchpoint]) -> &'static str {
+    let credited = |kind| {
+        let mut of_kind = touchpoints.iter().filter(|touch| touch.kind == kind);
+        of_kind.any(|touch| touch.verdict == Verdict::Credited)
     };
-    json!({
-        "kind": touch.kind,
-        "id": touch.given,
-        "at": touch.at,
-        "link_id": touch.link_id,
-        "verdict": touch.verdict,
-        "reason": touch.why,
-        "why": why.or(credited),
-    })
+    match (state, reason.and_then(Why::from_code)) {
+        (ConversionState::Test, _) => "A test order: stored, never counted.",
+        (_, Some(why)) => why.sentence(),
+        _ => match (credited(TouchKind::Click), credited(TouchKind::PromoCode)) {
+            (true, true) => "The last eligible click and the promo code of the same influencer earned it.",
+            (false, true) => "The first eligible promo code of the order earned it.",
+            _ => "The last eligible click before the order earned it.",
+        },
+    }
+}
+
+impl From<&StoredTouchpoint> for Touchpoint {
+    fn from(touch: &StoredTouchpoint) -> Self {
+        let why = touch.why.as_deref().and_then(Why::from_code).map(Why::sentence);
+        let credited = match (touch.verdict, touch.kind) {
+            (Verdict::Credited, TouchKind::PromoCode) => Some("The first eligible promo code of the order."),
+            (Verdict::Credited, TouchKind::Click) => Some("The last eligible click before the order."),
+            _ => None,
+        };
+        Self {
+            kind: touch.kind,
+            id: touch.given.clone(),
+            at: touch.at,
+            link_id: touch.link_id,
+            verdict: touch.verdict,
+            reason: touch.why.clone(),
+            why: why.or(credited).map(str::to_owned),
+        }
+    }
 }

@@ -26,8 +26,8 @@ use super::once::GIVEN_MAX_CHARS;
 use super::parameters::Parameters;
 use super::problem::{PROBLEM_JSON, Problem};
 use super::{
-    brands, campaigns, conversions, deals, docs, explain, follower_counts, influencers, keys, links, post_metrics,
-    posts, promo_codes, qr, reports,
+    brands, campaigns, conversions, deals, decisions, docs, explain, follower_counts, influencers, keys, links,
+    post_metrics, posts, promo_codes, qr, refunds, rejections, reports,
 };
 use crate::store::ONCE_HEADER;
 
@@ -77,6 +77,9 @@ fn document() -> Document {
         post_metrics::Description::openapi(),
         conversions::Description::openapi(),
         explain::Description::openapi(),
+        decisions::Description::openapi(),
+        refunds::Description::openapi(),
+        rejections::Description::openapi(),
         reports::Description::openapi(),
         docs::Description::openapi(),
     ];

@@ -51,10 +51,6 @@ impl Problem {
         }
     }
 
-    pub(super) const fn status(&self) -> StatusCode {
-        self.status
-    }
-
     pub(super) fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, detail)
     }

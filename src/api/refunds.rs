@@ -1,24 +1,44 @@
 //! `/v1/refunds`: taken in without the store, taken off their orders by the worker.
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::{Value, json};
+use utoipa::OpenApi;
 
 use super::Api;
+use super::answers::{Accepted, ConflictingRefund, Outcome, RefundShown};
 use super::body::Body;
 use super::caller::Caller;
-use super::events::{self, Waited, wait_until_counted, wait_wanted};
+use super::events::{self, wait_until_counted, wait_wanted};
 use super::problem::Problem;
+use crate::domain::event_id::RefundId;
 use crate::domain::invalid::Invalid;
 use crate::domain::refund::{Given, NewRefund, REFUND_KIND, REFUND_VERSION, RefundInput, RefundRefusal};
 use crate::domain::role::Need;
 use crate::intake::Submission;
-use crate::store::{StoreError, StoredRefund};
+use crate::store::StoreError;
+
+/// What this file adds to the description.
+#[derive(OpenApi)]
+#[openapi(paths(create))]
+pub(super) struct Description;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.service(super::at("/v1/refunds").post(create));
 }
 
+/// Takes in a refund.
+///
+/// The answer comes once it is safe on disk, also while the store is down. `Prefer: wait=5` waits up to 30 seconds until it
+/// is judged. A refund may come before its order, and waits for it. The same `refund_id` counts once.
+#[utoipa::path(post, path = "/v1/refunds", tag = "conversions",
+    params(("Prefer" = Option<String>, Header, description = "`wait=5`: seconds to wait for the outcome (RFC 7240).",
+        example = "wait=5")),
+    request_body = RefundInput,
+    responses(
+        (status = 200, description = "Judged before the wait ran out.", body = RefundShown),
+        (status = 202, description = "Accepted, and safe.", body = Accepted<RefundId>),
+        (status = 409, description = "The same refund was counted before with another amount; the first stands.",
+            body = ConflictingRefund, content_type = "application/problem+json"),
+    ))]
 async fn create(
     api: web::Data<Api>,
     caller: Caller,
@@ -33,7 +53,7 @@ async fn create(
     if wait_until_counted(&api, receipt, wait).await {
         return Ok(outcome(&api, &refund).await?.into());
     }
-    Ok(HttpResponse::Accepted().json(events::accepted(&refund.id())))
+    Ok(HttpResponse::Accepted().json(Accepted::new(refund.id())))
 }
 
 /// A refund as the journal carries it.
@@ -45,21 +65,21 @@ pub(super) fn record(refund: &NewRefund) -> Submission {
     }
 }
 
-/// What became of a submission that the store has: the refund, or why it stands otherwise.
-pub(super) async fn outcome(api: &Api, refund: &NewRefund) -> Result<Waited, Problem> {
+/// What became of a refund.
+type RefundOutcome = Outcome<RefundId, RefundShown, Box<ConflictingRefund>>;
+
+/// What became of a submission that the store has.
+pub(super) async fn outcome(api: &Api, refund: &NewRefund) -> Result<RefundOutcome, Problem> {
     let stored = match api.store.refund(&refund.id()).await {
-        Err(StoreError::NotFound { .. }) => {
-            return Ok(Waited::new(StatusCode::ACCEPTED, events::accepted(&refund.id())));
-        }
+        Err(StoreError::NotFound { .. }) => return Ok(Outcome::Accepted(Accepted::new(refund.id()))),
         other => other?,
     };
-    if stored.facts.given != refund.given {
-        return Ok(Waited::contradicted("refund", shown(&stored)));
+    let shown = RefundShown::from(&stored);
+    match stored.reason {
+        _ if stored.facts.given != refund.given => Ok(Outcome::Conflicting(Box::new(ConflictingRefund::new(shown)))),
+        Some(refusal) => Err(Invalid::one(field(&refund.given, refusal), refusal).into()),
+        None => Ok(Outcome::Counted(shown)),
     }
-    Ok(match stored.reason {
-        Some(refusal) => Waited::refused(Invalid::one(field(&refund.given, refusal), refusal).into()),
-        None => Waited::new(StatusCode::OK, shown(&stored)),
-    })
 }
 
 const fn field(given: &Given, refusal: RefundRefusal) -> &'static str {
@@ -70,24 +90,4 @@ const fn field(given: &Given, refusal: RefundRefusal) -> &'static str {
         (Given::Net(_), RefundRefusal::OtherCurrency) => "amount.currency",
         (Given::Gross(_), RefundRefusal::OtherCurrency) => "gross_amount.currency",
     }
-}
-
-/// A refund as the API shows it. `amount` is what it takes off the order's net amount.
-pub(super) fn shown(stored: &StoredRefund) -> Value {
-    let facts = &stored.facts;
-    let gross = match &facts.given {
-        Given::Net(_) => None,
-        Given::Gross(money) => Some(money),
-    };
-    json!({
-        "id": stored.id,
-        "refund_id": facts.refund_id,
-        "order_id": facts.order_id,
-        "source": facts.source,
-        "state": stored.state,
-        "reason": stored.reason.map(RefundRefusal::code),
-        "amount": stored.amount,
-        "gross_amount": gross,
-        "refunded_at": stored.refunded_at,
-    })
 }

@@ -28,14 +28,13 @@ pub(super) trait Resource: Record + Serialize {
 }
 
 /// A page of a list.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what is put together by hand")]
+#[derive(Serialize, ToSchema)]
 pub(super) struct ListOf<T> {
-    /// In the order of their creation.
-    data: Vec<T>,
+    /// In the list's order.
+    pub(super) data: Vec<T>,
     /// `cursor` of the next page; null on the last.
     #[schema(required)]
-    next_cursor: Option<String>,
+    pub(super) next_cursor: Option<String>,
 }
 
 /// GET of one thing under `{id}`, described: a description belongs to a function of its own, which a generic one is not.
@@ -139,11 +138,10 @@ pub(super) async fn list<R: Resource>(
     let listed = api.store.list::<R>(scope, filters, page).await?;
     let brand = brand_of(api, brand).await?;
     let showing = Showing { api, brand: &brand };
-    let data: Vec<_> = listed.data.iter().map(|record| show(record, &showing)).collect();
-    Ok(HttpResponse::Ok().json(serde_json::json!({
-        "data": data,
-        "next_cursor": listed.next.map(cursor),
-    })))
+    Ok(HttpResponse::Ok().json(ListOf {
+        data: listed.data.iter().map(|record| show(record, &showing)).collect(),
+        next_cursor: listed.next.map(cursor),
+    }))
 }
 
 /// DELETE: archives.

@@ -21,7 +21,7 @@ use crate::domain::text::Name;
 use crate::intake::Intake;
 use crate::journal::{Budget, JournalError, JournalStats, Purpose, Syncer, Writer, WriterOptions};
 use crate::metrics::Metrics;
-use crate::redirect::{ClientRules, Redirector, Salts};
+use crate::redirect::{ClientRules, Countries, Redirector, Salts};
 use crate::shutdown::Shutdown;
 use crate::store::{ApiKey, Store};
 use crate::stream::{Keeper, LiveJournal, LocalFeed, Progress};
@@ -36,6 +36,8 @@ const FIRST_KEY: &str = "first operator key";
 /// # Errors
 /// [`StartError`] says what stands in the way and what to do.
 pub async fn start(config: &Config, roles: Roles, clock: Clock) -> Result<Running, StartError> {
+    let wanted = config.geoip_db.as_deref().filter(|_| roles.redirect);
+    let countries = wanted.map(Countries::open).transpose()?;
     let data_dir = DataDir::take(&config.data_dir)?;
     let secrets = data_dir.secrets(config.secrets.as_ref())?;
     let metrics = Metrics::new();
@@ -68,6 +70,7 @@ pub async fn start(config: &Config, roles: Roles, clock: Clock) -> Result<Runnin
             Arc::clone(&keys),
             Arc::clone(&salts),
             clients,
+            countries,
             clock.clone(),
             &metrics,
         );

@@ -17,6 +17,7 @@ use url::Url;
 use crate::catalog::Catalog;
 use crate::journal::{JournalError, Syncer};
 use crate::metrics::Metrics;
+use crate::redirect::GeoError;
 use crate::shutdown::Shutdown;
 use crate::store::{Store, StoreError};
 use crate::stream::Progress;
@@ -97,6 +98,9 @@ pub enum StartError {
     /// The operating system gives no random bytes.
     #[error("the system gives no random bytes: {0}")]
     Random(#[from] getrandom::Error),
+    /// The database of countries.
+    #[error(transparent)]
+    Countries(#[from] GeoError),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),

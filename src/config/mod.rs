@@ -60,6 +60,8 @@ pub struct Config {
     pub operator_key: Option<OperatorKey>,
     /// Peers whose `X-Forwarded-For` counts.
     pub trusted_proxies: Vec<IpNet>,
+    /// The database of countries; absent: only a trusted proxy's header tells the country.
+    pub geoip_db: Option<PathBuf>,
     /// Between two `fdatasync` of the click journals, in ms: what a power cut can cost.
     pub journal_sync_ms: u64,
     /// All journals of this data directory together, in bytes.
@@ -110,6 +112,7 @@ impl Default for Config {
             secrets: None,
             operator_key: None,
             trusted_proxies: Vec::new(),
+            geoip_db: None,
             journal_sync_ms: 200,
             journal_max_bytes: 10 << 30,
             journal_segment_bytes: 64 << 20,
@@ -151,6 +154,7 @@ impl Config {
         if let Some(proxies) = sources.take_with("trusted_proxies", parse_networks)? {
             config.trusted_proxies = proxies;
         }
+        config.geoip_db = sources.take_with("geoip_db", parse_file)?;
         let set = &mut sources;
         set.set_in("journal_sync_ms", &mut config.journal_sync_ms, 1..=60_000)?;
         set.set_in("journal_max_bytes", &mut config.journal_max_bytes, 1 << 20..=1 << 50)?;
@@ -227,6 +231,13 @@ fn parse_operator_key(text: &str) -> Result<OperatorKey, String> {
     }
 }
 
+fn parse_file(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        return Err("`` is not a file".to_owned());
+    }
+    Ok(PathBuf::from(text))
+}
+
 fn parse_networks(text: &str) -> Result<Vec<IpNet>, String> {
     let parse = |part: &str| {
         let part = part.trim();
@@ -249,10 +260,6 @@ fn refuse_what_is_not_built(sources: &mut Sources) -> Result<(), ConfigError> {
             "this version keeps its store in SQLite in the data directory; leave it out",
         ),
         ("redis_url", "this version runs on the in-process feed; leave it out"),
-        (
-            "geoip_db",
-            "this version takes countries from a trusted proxy's header only; leave it out",
-        ),
     ] {
         if sources.take_with(name, |text| Ok(text.to_owned()))?.is_some() {
             return Err(ConfigError::wrong(name, what.to_owned()));

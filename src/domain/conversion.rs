@@ -98,6 +98,13 @@ impl utoipa::PartialSchema for Event {
 
 impl ToSchema for Event {}
 
+impl std::str::FromStr for Event {
+    type Err = TextError;
+    fn from_str(text: &str) -> Result<Self, TextError> {
+        text.to_owned().try_into()
+    }
+}
+
 impl From<Event> for String {
     fn from(event: Event) -> Self {
         event.to_string()

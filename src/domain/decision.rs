@@ -1,9 +1,10 @@
 //! What a person decides about a conversion that the rules held back or gave to nobody.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 /// A person's decision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// A held conversion counts after all, for whom the rules found.

@@ -8,6 +8,7 @@ pub mod campaign;
 pub mod click;
 pub mod click_id;
 pub mod conversion;
+pub mod conversion_state;
 pub mod deal;
 pub mod decision;
 mod described;

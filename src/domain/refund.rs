@@ -5,6 +5,7 @@
 //! `round(net × refunded gross / gross)`, so that refunding everything refunds exactly the net amount.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::conversion::{SOURCE_API, check_occurred};
 use super::event_id::RefundId;
@@ -20,8 +21,9 @@ pub const REFUND_KIND: u8 = 3;
 pub const REFUND_VERSION: u8 = 1;
 
 /// A refund as a shop posts it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewRefund)]
 pub struct RefundInput {
     /// The sale's external id.
     pub order_id: ExternalId,
@@ -69,6 +71,41 @@ pub struct NewRefund {
     pub refunded_at: Option<Instant>,
     /// When this node took it in, by its clock.
     pub accepted_at: Instant,
+}
+
+/// What a refund came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundState {
+    /// Safe on disk, not yet judged.
+    Accepted,
+    /// Its order has not come yet.
+    PendingOrder,
+    /// It was taken off its order.
+    Applied,
+    /// It does not count.
+    Rejected,
+}
+
+impl RefundState {
+    /// The stable name in the API and the store.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::PendingOrder => "pending_order",
+            Self::Applied => "applied",
+            Self::Rejected => "rejected",
+        }
+    }
+
+    /// The state with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Accepted, Self::PendingOrder, Self::Applied, Self::Rejected]
+            .into_iter()
+            .find(|state| state.name() == name)
+    }
 }
 
 /// Why a refund does not count.

@@ -17,6 +17,9 @@ pub const QUARTER_MS: i64 = 15 * 60 * SECOND_MS;
 /// One UTC day.
 pub const DAY_MS: i64 = 86_400 * SECOND_MS;
 
+/// Date and time of RFC 3339: `0` is a digit, `T` a `t` of either case or a space.
+const SHAPE: &[u8] = b"0000-00-00T00:00:00";
+
 /// An instant: milliseconds since 1970-01-01T00:00:00Z, between the years 0 and 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(i64);
@@ -55,6 +58,9 @@ impl Instant {
     /// # Errors
     /// [`InstantError`] for anything else, such as a date without a time or a time without an offset.
     pub fn parse(text: &str) -> Result<Self, InstantError> {
+        if !is_rfc_3339(text.as_bytes()) {
+            return Err(InstantError);
+        }
         let stamp: Timestamp = text.parse().map_err(|_| InstantError)?;
         Ok(Self::from_ms(stamp.as_millisecond()))
     }
@@ -76,6 +82,33 @@ impl Instant {
     pub fn timestamp(self) -> Timestamp {
         Timestamp::from_millisecond(self.0).expect("clamped to the library's range when made")
     }
+}
+
+/// Whether a text has the shape of RFC 3339. The calendar's library, which then judges the numbers, takes more shapes
+/// than callers mean: weeks, times without minutes, zones in brackets, offsets beyond a day; and it moves a second 60,
+/// which no clock of ours counts.
+fn is_rfc_3339(text: &[u8]) -> bool {
+    let like = |text: &[u8], shape: &[u8]| {
+        let fits = |(given, wanted): (&u8, &u8)| match wanted {
+            b'0' => given.is_ascii_digit(),
+            b'T' => matches!(given, b'T' | b't' | b' '),
+            other => given == other,
+        };
+        text.len() == shape.len() && text.iter().zip(shape).all(fits)
+    };
+    let Some((time, rest)) = text.split_at_checked(SHAPE.len()) else {
+        return false;
+    };
+    let fraction = match rest {
+        [b'.', digits @ ..] => 1 + digits.iter().take_while(|digit| digit.is_ascii_digit()).count(),
+        _ => 0,
+    };
+    let offset = match &rest[fraction..] {
+        [b'Z' | b'z'] => true,
+        [b'+' | b'-', offset @ ..] => like(offset, b"00:00") && offset < &b"24:00"[..],
+        _ => false,
+    };
+    like(time, SHAPE) && !time.ends_with(b"60") && fraction != 1 && offset
 }
 
 impl fmt::Display for Instant {
@@ -169,6 +202,13 @@ mod tests {
     fn an_instant_reads_with_any_offset_and_prints_in_utc() {
         let at = Instant::parse("2026-03-01T13:00:00+01:00").expect("valid");
         assert_eq!(at.to_string(), "2026-03-01T12:00:00Z");
+        for same in [
+            "2026-03-01 12:00:00z",
+            "2026-03-01T12:00:00.000Z",
+            "2026-03-01t23:59:00+11:59",
+        ] {
+            assert_eq!(Instant::parse(same), Ok(at), "{same}");
+        }
         for wrong in ["2026-03-01", "2026-03-01T12:00:00", "yesterday", "", "1772366400"] {
             assert_eq!(Instant::parse(wrong), Err(InstantError), "{wrong}");
         }

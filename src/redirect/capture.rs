@@ -4,6 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::http::{Method, header};
 
 use super::client::Client;
+use super::geo::{self, Countries};
 use crate::domain::click::{ClickFlags, LANGUAGE_MAX_BYTES, REFERRER_MAX_BYTES, USER_AGENT_MAX_BYTES};
 
 /// Country headers of common proxies, in the order in which they are believed.
@@ -27,7 +28,7 @@ fn bytes(request: &HttpRequest, name: impl header::AsHeaderName, max_bytes: usiz
     &value[..value.len().min(max_bytes)]
 }
 
-pub(super) fn capture(request: &HttpRequest, client: Client) -> Captured<'_> {
+pub(super) fn capture<'r>(request: &'r HttpRequest, client: Client, countries: Option<&Countries>) -> Captured<'r> {
     let head = if request.method() == Method::HEAD {
         ClickFlags::HEAD
     } else {
@@ -35,7 +36,7 @@ pub(super) fn capture(request: &HttpRequest, client: Client) -> Captured<'_> {
     };
     Captured {
         flags: head.with(purpose(request)),
-        country: if client.behind_proxy { country(request) } else { [0; 2] },
+        country: country(request, client, countries),
         user_agent: bytes(request, header::USER_AGENT, USER_AGENT_MAX_BYTES),
         referrer: without_secrets(bytes(request, header::REFERER, usize::MAX)),
         language: bytes(request, header::ACCEPT_LANGUAGE, LANGUAGE_MAX_BYTES),
@@ -59,13 +60,15 @@ fn purpose(request: &HttpRequest) -> ClickFlags {
     flags
 }
 
-fn country(request: &HttpRequest) -> [u8; 2] {
-    let told = COUNTRY_HEADERS.iter().filter_map(|name| request.headers().get(*name));
-    let two_letters = |value: &header::HeaderValue| <[u8; 2]>::try_from(value.as_bytes()).ok();
-    // XX and T1 are how proxies say that they do not know.
-    told.filter_map(two_letters)
-        .find(|code| code.iter().all(u8::is_ascii_alphabetic) && code != b"XX")
-        .unwrap_or([0; 2])
+/// The operator's own database before a proxy's word: whoever sets one up means it.
+fn country(request: &HttpRequest, client: Client, countries: Option<&Countries>) -> [u8; 2] {
+    let told = || {
+        let headers = COUNTRY_HEADERS.iter().filter(|_| client.behind_proxy);
+        let mut values = headers.filter_map(|name| request.headers().get(*name));
+        values.find_map(|value| geo::code(value.as_bytes()))
+    };
+    let looked_up = countries.and_then(|countries| countries.of(client.address));
+    looked_up.or_else(told).unwrap_or([0; 2])
 }
 
 /// A referrer without query, fragment and credentials: they hold search words, tokens and names.
@@ -128,7 +131,7 @@ mod tests {
             .insert_header(("cf-ipcountry", "DE"))
             .to_http_request();
         let address = IpAddr::from([127, 0, 0, 1]);
-        let of = |behind_proxy| capture(&request, Client { address, behind_proxy }).country;
+        let of = |behind_proxy| capture(&request, Client { address, behind_proxy }, None).country;
         assert_eq!(of(true), *b"DE");
         assert_eq!(of(false), [0, 0]);
     }

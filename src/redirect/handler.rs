@@ -98,7 +98,7 @@ impl Redirector {
             }
         };
 
-        let captured = capture(request, client);
+        let captured = capture(request, client, self.countries.as_ref());
         let (visitor, own_salt) = self.salts.visitor(at, link.brand, client.address, captured.user_agent);
         let salt_flag = if own_salt {
             ClickFlags::LOCAL_SALT

@@ -5,6 +5,7 @@
 
 mod capture;
 mod client;
+mod geo;
 mod handler;
 mod pages;
 mod visitor;
@@ -23,6 +24,7 @@ use crate::domain::click_id::ClickIdKeys;
 use crate::journal::Writer;
 use crate::metrics::Metrics;
 pub use client::ClientRules;
+pub use geo::{Countries, GeoError};
 pub use visitor::{Salts, draw_salt};
 
 /// Unknown slugs that one client may ask for at once, and regains per minute. People mistype; only
@@ -39,6 +41,8 @@ pub struct Redirector {
     pub salts: Arc<Salts>,
     /// Who the client is.
     pub clients: ClientRules,
+    /// Where its address is, if the operator has a database of that.
+    pub countries: Option<Countries>,
     /// What time it is.
     pub clock: Clock,
     /// Where to say it.
@@ -55,6 +59,7 @@ impl Redirector {
         keys: Arc<ClickIdKeys>,
         salts: Arc<Salts>,
         clients: ClientRules,
+        countries: Option<Countries>,
         clock: Clock,
         metrics: &Metrics,
     ) -> Self {
@@ -64,6 +69,7 @@ impl Redirector {
             keys,
             salts,
             clients,
+            countries,
             clock,
             metrics: RedirectMetrics::new(metrics),
             unknown: RateLimiter::keyed(quota),

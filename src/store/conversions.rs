@@ -1,13 +1,16 @@
 //! Conversions on their way out: one with its credits, its touchpoints, and lists.
 
 use std::collections::HashMap;
+use std::str::FromStr as _;
 
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::{Store, StoreError, columns, deals};
+use crate::domain::attribution::{TouchKind, Verdict};
 use crate::domain::campaign::AttributionRule;
-use crate::domain::conversion::NewConversion;
+use crate::domain::conversion::{Event, NewConversion};
+use crate::domain::conversion_state::ConversionState;
 use crate::domain::event_id::ConversionId;
 use crate::domain::id::{BrandId, CampaignId, InfluencerId, LinkId, PromoCodeId};
 use crate::domain::link::LinkOwner;
@@ -17,9 +20,9 @@ use crate::domain::time::Instant;
 #[derive(Debug, Clone)]
 pub struct StoredConversion {
     /// Its id.
-    pub id: String,
-    /// attributed, unattributed, test…
-    pub state: String,
+    pub id: ConversionId,
+    /// What it came to.
+    pub state: ConversionState,
     /// Why nobody earned it.
     pub reason: Option<String>,
     /// When it counts.
@@ -50,8 +53,8 @@ pub struct StoredCredit {
 /// One touchpoint that was considered.
 #[derive(Debug, Clone)]
 pub struct StoredTouchpoint {
-    /// click or promo_code.
-    pub kind: String,
+    /// Click or code.
+    pub kind: TouchKind,
     /// As the shop gave it.
     pub given: String,
     /// When the touch was.
@@ -60,8 +63,8 @@ pub struct StoredTouchpoint {
     pub link_id: Option<LinkId>,
     /// The window it was judged by.
     pub window_days: Option<i64>,
-    /// credited, eligible or ineligible.
-    pub verdict: String,
+    /// What became of it.
+    pub verdict: Verdict,
     /// Why it did not win.
     pub why: Option<String>,
 }
@@ -70,9 +73,9 @@ pub struct StoredTouchpoint {
 #[derive(Debug, Clone, Default)]
 pub struct ConversionFilter {
     /// Only in this state.
-    pub state: Option<String>,
+    pub state: Option<ConversionState>,
     /// Only this event.
-    pub event: Option<String>,
+    pub event: Option<Event>,
     /// Only with this external id.
     pub external_id: Option<String>,
 }
@@ -83,8 +86,8 @@ const SELECT: &str = "SELECT conversions.*, (SELECT CAST(COALESCE(SUM(refunds.am
 
 fn read(row: &AnyRow) -> Result<StoredConversion, StoreError> {
     Ok(StoredConversion {
-        id: columns::text(row, "id")?,
-        state: columns::text(row, "state")?,
+        id: columns::parsed(row, "id", |id| ConversionId::parse(id).ok_or("not an id"))?,
+        state: columns::parsed(row, "state", ConversionState::from_str)?,
         reason: columns::maybe_text(row, "reason")?,
         occurred_at: columns::instant(row, "occurred_at_ms")?,
         facts: columns::json(row, "facts")?,
@@ -126,12 +129,12 @@ impl Store {
         let mut sql = format!("{SELECT} WHERE brand_id = $1");
         let mut texts = Vec::new();
         for (column, wanted) in [
-            ("state", &filter.state),
-            ("event", &filter.event),
-            ("external_id", &filter.external_id),
+            ("state", filter.state.map(|state| state.to_string())),
+            ("event", filter.event.as_ref().map(ToString::to_string)),
+            ("external_id", filter.external_id.clone()),
         ] {
             if let Some(wanted) = wanted {
-                texts.push(wanted.clone());
+                texts.push(wanted);
                 sql.push_str(&format!(" AND {column} = ${}", texts.len() + 1));
             }
         }
@@ -170,7 +173,7 @@ impl Store {
     async fn add_credits(&self, conversions: &mut [StoredConversion]) -> Result<(), StoreError> {
         for conversion in conversions {
             let rows = sqlx::query("SELECT * FROM credits WHERE conversion_id = $1 ORDER BY place")
-                .bind(&conversion.id)
+                .bind(conversion.id.as_str())
                 .fetch_all(&self.control)
                 .await?;
             for row in &rows {
@@ -198,12 +201,12 @@ impl Store {
         rows.iter()
             .map(|row| {
                 Ok(StoredTouchpoint {
-                    kind: columns::text(row, "kind")?,
+                    kind: columns::parsed(row, "kind", |name| TouchKind::from_name(name).ok_or("unknown"))?,
                     given: columns::text(row, "given")?,
                     at: columns::maybe_instant(row, "at_ms")?,
                     link_id: columns::maybe_id(row, "link_id")?,
                     window_days: columns::maybe_int(row, "window_days")?,
-                    verdict: columns::text(row, "verdict")?,
+                    verdict: columns::parsed(row, "verdict", |name| Verdict::from_name(name).ok_or("unknown"))?,
                     why: columns::maybe_text(row, "why")?,
                 })
             })

@@ -1,11 +1,14 @@
 //! What people decided about conversions: written together with what it changes, and never changed.
 
+use std::str::FromStr as _;
+
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 
 use super::columns;
 use super::{Campaign, Influencer, Scope, Store, StoreError, Work, records};
 use crate::domain::attribution::WHOLE_SHARE_BPS;
+use crate::domain::conversion_state::ConversionState;
 use crate::domain::decision::Decision;
 use crate::domain::event_id::ConversionId;
 use crate::domain::id::{BrandId, CampaignId, InfluencerId, KeyId};
@@ -59,7 +62,7 @@ impl Store {
         self.transact(move |conn| -> Work<'_, ()> {
             Box::pin(async move {
                 let state = state(conn, new.brand, &new.conversion).await?;
-                check(new.decision, &state)?;
+                check(new.decision, state)?;
                 carry_out(conn, &new).await?;
                 note_down(conn, &new).await
             })
@@ -90,22 +93,24 @@ fn read(row: &AnyRow) -> Result<StoredDecision, StoreError> {
     })
 }
 
-async fn state(conn: &mut AnyConnection, brand: BrandId, id: &ConversionId) -> Result<String, StoreError> {
-    let found = sqlx::query_scalar("SELECT state FROM conversions WHERE id = $1 AND brand_id = $2")
+async fn state(conn: &mut AnyConnection, brand: BrandId, id: &ConversionId) -> Result<ConversionState, StoreError> {
+    let row = sqlx::query("SELECT state FROM conversions WHERE id = $1 AND brand_id = $2")
         .bind(id.as_str())
         .bind(brand.number())
         .fetch_optional(conn)
         .await?;
-    found.ok_or(StoreError::NotFound { what: "conversion" })
+    let row = row.ok_or(StoreError::NotFound { what: "conversion" })?;
+    columns::parsed(&row, "state", ConversionState::from_str)
 }
 
-fn check(decision: Decision, state: &str) -> Result<(), StoreError> {
+fn check(decision: Decision, state: ConversionState) -> Result<(), StoreError> {
+    use ConversionState::{Attributed, Held, Rejected, Unattributed};
     let refused = match (decision, state) {
-        (Decision::Approve | Decision::Reject, "held") | (Decision::Credit, "held" | "unattributed" | "rejected") => {
+        (Decision::Approve | Decision::Reject, Held) | (Decision::Credit, Held | Unattributed | Rejected) => {
             return Ok(());
         }
         (Decision::Approve | Decision::Reject, _) => "only a held conversion can be reviewed",
-        (Decision::Credit, "attributed") => "somebody has the credit already",
+        (Decision::Credit, Attributed) => "somebody has the credit already",
         (Decision::Credit, _) => "only a held, rejected or unattributed conversion can be credited",
     };
     Err(StoreError::Conflict(format!("This conversion is {state}: {refused}.")))
@@ -113,11 +118,11 @@ fn check(decision: Decision, state: &str) -> Result<(), StoreError> {
 
 async fn carry_out(conn: &mut AnyConnection, new: &NewDecision) -> Result<(), StoreError> {
     let (state, reason) = match new.decision {
-        Decision::Approve | Decision::Credit => ("attributed", None),
-        Decision::Reject => ("rejected", Some(REJECTED_BY_REVIEW)),
+        Decision::Approve | Decision::Credit => (ConversionState::Attributed, None),
+        Decision::Reject => (ConversionState::Rejected, Some(REJECTED_BY_REVIEW)),
     };
     sqlx::query("UPDATE conversions SET state = $1, reason = $2 WHERE id = $3")
-        .bind(state)
+        .bind(state.name())
         .bind(reason)
         .bind(new.conversion.as_str())
         .execute(&mut *conn)

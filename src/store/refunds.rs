@@ -6,16 +6,16 @@ use super::columns;
 use super::{Store, StoreError};
 use crate::domain::event_id::{ConversionId, RefundId};
 use crate::domain::money::{Currency, Money};
-use crate::domain::refund::{NewRefund, RefundRefusal};
+use crate::domain::refund::{NewRefund, RefundRefusal, RefundState};
 use crate::domain::time::Instant;
 
 /// A refund as stored.
 #[derive(Debug, Clone)]
 pub struct StoredRefund {
     /// Its id.
-    pub id: String,
-    /// applied, pending_order or rejected.
-    pub state: String,
+    pub id: RefundId,
+    /// What it came to.
+    pub state: RefundState,
     /// Why it was rejected.
     pub reason: Option<RefundRefusal>,
     /// Of the order's net amount; unknown while the order is.
@@ -29,8 +29,8 @@ pub struct StoredRefund {
 fn read(row: &AnyRow) -> Result<StoredRefund, StoreError> {
     let currency = columns::parsed(row, "currency", Currency::parse)?;
     Ok(StoredRefund {
-        id: columns::text(row, "id")?,
-        state: columns::text(row, "state")?,
+        id: columns::parsed(row, "id", |id| RefundId::parse(id).ok_or("not an id"))?,
+        state: columns::parsed(row, "state", |name| RefundState::from_name(name).ok_or("unknown"))?,
         reason: columns::maybe_text(row, "reason")?.and_then(|code| RefundRefusal::from_code(&code)),
         amount: columns::maybe_int(row, "amount")?.map(|amount| Money { amount, currency }),
         refunded_at: columns::instant(row, "refunded_at_ms")?,

@@ -192,7 +192,7 @@ impl Seen {
             } else {
                 "webhook"
             };
-            (source.to_owned(), event, decided.state(), outcome)
+            (source.to_owned(), event, decided.state().name(), outcome)
         });
         Self {
             clicks: batch.clicks.len() as u64,

@@ -10,6 +10,7 @@ pub(crate) mod books;
 pub(crate) mod desk;
 pub(crate) mod http;
 pub(crate) mod metrics;
+pub(crate) mod mmdb;
 pub(crate) mod process;
 pub(crate) mod service;
 pub(crate) mod shop;

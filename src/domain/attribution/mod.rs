@@ -11,6 +11,7 @@ mod judge;
 mod why;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::campaign::Conflict;
 use super::click_id::{ClickId, ClickIdError};
@@ -66,7 +67,7 @@ pub struct Owner {
 }
 
 /// What became of a touchpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It earned the credit.
@@ -87,10 +88,18 @@ impl Verdict {
             Self::Ineligible => "ineligible",
         }
     }
+
+    /// The verdict with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Credited, Self::Eligible, Self::Ineligible]
+            .into_iter()
+            .find(|verdict| verdict.name() == name)
+    }
 }
 
 /// What kind of touchpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TouchKind {
     /// A click on a link.
@@ -107,6 +116,14 @@ impl TouchKind {
             Self::Click => "click",
             Self::PromoCode => "promo_code",
         }
+    }
+
+    /// The kind with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Click, Self::PromoCode]
+            .into_iter()
+            .find(|kind| kind.name() == name)
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::domain::agent::Agent;
 use crate::domain::attribution::{Attribution, Why};
 use crate::domain::conversion::NewConversion;
+use crate::domain::conversion_state::ConversionState;
 use crate::domain::event_id::ConversionId;
 use crate::domain::refund::{NewRefund, RefundRefusal};
 use crate::domain::time::Instant;
@@ -118,15 +119,15 @@ impl Decided {
 
     /// The state it is stored with.
     #[must_use]
-    pub fn state(&self) -> &'static str {
+    pub fn state(&self) -> ConversionState {
         if self.conversion.test {
-            "test"
+            ConversionState::Test
         } else if self.attribution.held.is_some() {
-            "held"
+            ConversionState::Held
         } else if self.attribution.credits.is_empty() {
-            "unattributed"
+            ConversionState::Unattributed
         } else {
-            "attributed"
+            ConversionState::Attributed
         }
     }
 }

@@ -72,7 +72,7 @@ async fn insert(conn: &mut SqliteConnection, decided: &Decided, journal_num: i64
         .bind(&conversion.source)
         .bind(conversion.event.to_string())
         .bind(conversion.external_id.as_str())
-        .bind(decided.state())
+        .bind(decided.state().name())
         .bind(decided.reason().map(|why| why.code()))
         .bind(amount.map(|money| money.amount))
         .bind(conversion.gross_amount.as_ref().map(|money| money.amount))

@@ -11,16 +11,12 @@ use super::rejections::NotCounted;
 use crate::domain::conversion::Event;
 use crate::domain::event_id::{ConversionId, RefundId};
 use crate::domain::money::Currency;
-use crate::domain::refund::{Given, NewRefund, OrderBalance, RefundRefusal};
+use crate::domain::refund::{Given, NewRefund, OrderBalance, RefundRefusal, RefundState};
 use crate::domain::time::Instant;
-
-const APPLIED: &str = "applied";
-const PENDING: &str = "pending_order";
-const REJECTED: &str = "rejected";
 
 /// What a refund comes to, once it was held against the orders that are there.
 struct Judged {
-    state: &'static str,
+    state: RefundState,
     reason: Option<&'static str>,
     conversion: Option<String>,
     /// Of the net amount, in minor units.
@@ -76,14 +72,14 @@ pub(super) async fn settle(
             .bind(order.brand.number())
             .bind(&order.source)
             .bind(order.external_id.as_str())
-            .bind(PENDING)
+            .bind(RefundState::PendingOrder.name())
             .fetch_all(&mut *conn)
             .await?;
         for (id, facts, journal_num, seq) in waiting {
             let refund = read(&facts)?;
             let judged = judge(conn, &refund).await?;
             sqlx::query("UPDATE refunds SET state = $1, reason = $2, conversion_id = $3, amount = $4 WHERE id = $5")
-                .bind(judged.state)
+                .bind(judged.state.name())
                 .bind(judged.reason)
                 .bind(judged.conversion)
                 .bind(judged.amount)
@@ -103,7 +99,7 @@ pub(super) async fn settle(
 async fn standing(conn: &mut SqliteConnection, id: &RefundId) -> Result<Option<NewRefund>, StoreError> {
     let facts: Option<String> = sqlx::query_scalar("SELECT facts FROM refunds WHERE id = $1 AND state <> $2")
         .bind(id.as_str())
-        .bind(REJECTED)
+        .bind(RefundState::Rejected.name())
         .fetch_optional(conn)
         .await?;
     facts.as_deref().map(read).transpose()
@@ -119,7 +115,7 @@ fn read(facts: &str) -> Result<NewRefund, StoreError> {
 async fn judge(conn: &mut SqliteConnection, refund: &NewRefund) -> Result<Judged, StoreError> {
     let Some((conversion, balance)) = order(conn, refund).await? else {
         return Ok(Judged {
-            state: PENDING,
+            state: RefundState::PendingOrder,
             reason: None,
             conversion: None,
             amount: None,
@@ -131,14 +127,14 @@ async fn judge(conn: &mut SqliteConnection, refund: &NewRefund) -> Result<Judged
         .and_then(|mut balance| balance.refund(&refund.given));
     Ok(match taken {
         Ok(amount) => Judged {
-            state: APPLIED,
+            state: RefundState::Applied,
             reason: None,
             conversion: Some(conversion),
             amount: Some(amount),
             outcome: RefundOutcome::Applied,
         },
         Err(refusal) => Judged {
-            state: REJECTED,
+            state: RefundState::Rejected,
             reason: Some(refusal.code()),
             conversion: Some(conversion),
             amount: None,
@@ -167,7 +163,7 @@ async fn order(
             FROM refunds WHERE conversion_id = $1 AND state = $2";
         let (refunded_net, refunded_gross): (i64, i64) = sqlx::query_as(sql)
             .bind(id.as_str())
-            .bind(APPLIED)
+            .bind(RefundState::Applied.name())
             .fetch_one(&mut *conn)
             .await?;
         let balance = OrderBalance {
@@ -208,7 +204,7 @@ async fn insert(
         .bind(&refund.source)
         .bind(refund.order_id.as_str())
         .bind(refund.refund_id.as_str())
-        .bind(judged.state)
+        .bind(judged.state.name())
         .bind(judged.reason)
         .bind(judged.conversion.as_deref())
         .bind(judged.amount)
