@@ -64,7 +64,10 @@ fn the_extremes_of_hashes_have_their_place() {
     note(&mut registers, 0);
     note(&mut registers, u64::MAX);
     note(&mut registers, 1 << 48);
-    assert_eq!((registers[0], registers[1], registers[REGISTERS - 1]), (RANK_MAX, RANK_MAX, 1));
+    assert_eq!(
+        (registers[0], registers[1], registers[REGISTERS - 1]),
+        (RANK_MAX, RANK_MAX, 1)
+    );
     registers.fill(RANK_MAX);
     assert!(estimate(&registers) > 1 << 48);
     assert_eq!(estimate(&[0; REGISTERS]), 0);
