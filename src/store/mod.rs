@@ -21,6 +21,7 @@ mod keys;
 mod links;
 mod posts;
 mod promo_codes;
+mod reclassify;
 mod records;
 mod salts;
 mod schema;
@@ -48,6 +49,7 @@ pub use keys::ApiKey;
 pub use links::{Link, LinkDraft, LinkEdit, PostChoice, SlugPolicy};
 pub use posts::Post;
 pub use promo_codes::PromoCode;
+pub use reclassify::{Moved, Reading, StoredAgent};
 pub use records::{Listed, Page, Record, Scope, standing};
 pub use verify::{Mismatch, Verified};
 

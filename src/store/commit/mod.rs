@@ -19,6 +19,7 @@ use super::{Store, StoreError};
 use crate::domain::time::Instant;
 pub use batch::{Batch, ClickRow, Decided, JournalPart, LostRange, Outcome, Rejection};
 use dictionary::Dictionaries;
+pub(super) use dictionary::{FacetTexts, facet_id, facet_texts};
 
 /// Writes batches. One per worker: it remembers the dictionaries' ids between batches.
 #[derive(Debug)]
