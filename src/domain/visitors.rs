@@ -28,7 +28,8 @@ const HEAD_BYTES: usize = 2;
 const INDEX_BITS: u32 = 16;
 const REGISTERS: usize = 1 << INDEX_BITS;
 /// The largest value of a register: 48 zeros, plus one.
-const RANK_MAX: u8 = (64 - INDEX_BITS + 1) as u8;
+const RANK_MAX: u8 = 49;
+const _: () = assert!(RANK_MAX as u32 == 64 - INDEX_BITS + 1);
 const PACKED_BYTES: usize = REGISTERS / 4 * 3;
 
 /// A set of visitors.

@@ -44,6 +44,16 @@ pub struct FollowerGain {
     pub gain: i64,
 }
 
+/// One snapshot of an account: the brand's own has no influencer.
+struct Followers {
+    account: (Option<i64>, String),
+    at_ms: i64,
+    followers: i64,
+    /// As last told before the range.
+    before: Option<i64>,
+    keys: Vec<EntityKey>,
+}
+
 const IMPRESSIONS: usize = 0;
 const REACH: usize = 1;
 /// The columns of a post's figures; those after reach are engagements.
@@ -149,28 +159,33 @@ impl Store {
         sql.brand("follower_counts.brand_id", question.brand);
         sql.between("follower_counts.as_of_ms", question.from.ms(), question.to.ms());
         // Of each account and instant the last row stands.
-        let mut told: Vec<((Option<i64>, String), i64, i64, Option<i64>, Vec<EntityKey>)> = Vec::new();
+        let mut told: Vec<Followers> = Vec::new();
         for row in sql.fetch(self).await? {
             let account = (
                 columns::maybe_int(&row, "influencer")?,
                 columns::text(&row, "platform")?,
             );
             let (at_ms, followers) = (columns::int(&row, "as_of_ms")?, columns::int(&row, "followers")?);
-            let same_instant = told.iter_mut().rev().take_while(|earlier| earlier.1 == at_ms);
-            if let Some(earlier) = same_instant.into_iter().find(|earlier| earlier.0 == account) {
-                earlier.2 = followers;
+            let mut same_instant = told.iter_mut().rev().take_while(|earlier| earlier.at_ms == at_ms);
+            if let Some(earlier) = same_instant.find(|earlier| earlier.account == account) {
+                earlier.followers = followers;
                 continue;
             }
-            let before = columns::maybe_int(&row, "before")?;
-            told.push((account, at_ms, followers, before, keys(&row, &question.by)?));
-        }
-        let mut so_far: HashMap<(Option<i64>, String), i64> = HashMap::new();
-        let gains = told.into_iter().map(|(account, at_ms, followers, before, keys)| {
-            let last = so_far.insert(account, followers).or(before);
-            FollowerGain {
-                keys,
+            told.push(Followers {
+                account,
                 at_ms,
-                gain: followers - last.unwrap_or(followers),
+                followers,
+                before: columns::maybe_int(&row, "before")?,
+                keys: keys(&row, &question.by)?,
+            });
+        }
+        let mut so_far = HashMap::new();
+        let gains = told.into_iter().map(|told| {
+            let last = so_far.insert(told.account, told.followers).or(told.before);
+            FollowerGain {
+                keys: told.keys,
+                at_ms: told.at_ms,
+                gain: told.followers - last.unwrap_or(told.followers),
             }
         });
         Ok(gains.collect())
