@@ -4,6 +4,8 @@ mod harness;
 
 use harness::api::{Stage, id, problem, sale, slug};
 use harness::campaign::{Campaign, WEEK, influencer, row};
+use harness::tally::ms;
+use linkledger::domain::time::Instant;
 use serde_json::json;
 
 #[test]
@@ -87,15 +89,21 @@ fn uses_of_a_code_are_counted_whoever_got_the_credit() {
 fn refunds_are_taken_from_revenue_on_their_own_day() {
     let campaign = Campaign::new();
     let click = campaign.click(&campaign.slugs[0]);
-    campaign.sell("A", Some(&click), &[]);
+    let mut order = sale("A", Some(&click), 3000);
+    order["gross_amount"] = json!({"amount": 3300, "currency": "USD"});
+    campaign.api.convert(&order).expect(200);
     campaign.sell("B", None, &[]);
+    let mut foreign = sale("C", Some(&click), 500);
+    foreign["amount"]["currency"] = "EUR".into();
+    campaign.api.convert(&foreign).expect(200);
     campaign.service.wait_for_clicks(1);
-    campaign.refunded("a1", "A", "2026-11-03T23:59:59Z", 1500, "USD", "applied");
-    campaign.refunded("a2", "A", "2026-11-06T00:00:00Z", 1000, "USD", "applied");
-    campaign.refunded("a3", "A", "2026-11-09T10:00:00Z", 500, "USD", "applied");
-    campaign.refunded("a4", "A", "2026-11-04T10:00:00Z", 7, "EUR", "applied");
-    campaign.refunded("a5", "A", "2026-11-04T10:00:00Z", 9, "USD", "rejected");
-    campaign.refunded("b1", "B", "2026-11-05T10:00:00Z", 400, "USD", "applied");
+    campaign.clock.set(Instant::from_ms(ms("2026-11-20T00:00:00Z")));
+    campaign.refund("A", "2026-11-03T23:59:59Z", "gross_amount", 1650, "USD");
+    campaign.refund("A", "2026-11-06T00:00:00Z", "gross_amount", 1100, "USD");
+    campaign.refund("A", "2026-11-09T10:00:00Z", "gross_amount", 550, "USD");
+    campaign.refund("B", "2026-11-05T10:00:00Z", "amount", 400, "USD");
+    // Euros cannot be taken from dollars.
+    campaign.refund("C", "2026-11-05T10:00:00Z", "amount", 500, "EUR");
     for (range, refunds, net) in [
         ("&from=2026-11-03&to=2026-11-03", 1500, 1500),
         ("&from=2026-11-04&to=2026-11-06", 1000, -1000),

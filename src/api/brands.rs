@@ -2,13 +2,14 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
+use utoipa::{OpenApi, ToSchema};
 
 use super::Api;
 use super::body::{Body, given};
 use super::caller::Caller;
-use super::parameters::Parameters;
+use super::parameters::{PageParameters, Parameters};
 use super::problem::Problem;
-use super::resource::{self, Resource, id_in_path};
+use super::resource::{self, ListOf, Resource, id_in_path};
 use crate::domain::id::{BrandId, BrandKind};
 use crate::domain::invalid::Invalid;
 use crate::domain::money::Currency;
@@ -21,8 +22,9 @@ impl Resource for Brand {
     type Kind = BrandKind;
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewBrand)]
 struct New {
     name: Name,
     currency: Option<Currency>,
@@ -33,18 +35,27 @@ struct New {
 }
 
 /// The currency is not among these: amounts that were counted in it would change their meaning.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = EditBrand)]
 struct Edit {
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     name: Option<Name>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     timezone: Option<TimeZoneName>,
     #[serde(default, deserialize_with = "given")]
     click_param: Option<Option<ClickParam>>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     tier_bounds: Option<TierBounds>,
 }
+
+/// What this file adds to the description.
+#[derive(OpenApi)]
+#[openapi(paths(create, list, get, update, archive))]
+pub(super) struct Description;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
@@ -52,6 +63,9 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(super::at("/v1/brands/{id}").get(get).patch(update).delete(archive));
 }
 
+/// Makes a brand.
+#[utoipa::path(post, path = "/v1/brands", tag = "brands", request_body = New,
+    responses((status = 201, description = "It is made.", body = Brand)))]
 async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpResponse, Problem> {
     caller.must(Need::Operate)?;
     let new: New = body.read()?;
@@ -70,11 +84,17 @@ async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpR
     resource::created(&api, brand.id, &brand).await
 }
 
+/// Lists what stands.
+#[utoipa::path(get, path = "/v1/brands", tag = "brands", params(PageParameters),
+    responses((status = 200, description = "A page.", body = ListOf<Brand>)))]
 async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Read)?;
     resource::list::<Brand>(&api, caller.own_brand(), brand, Parameters::of(&request), &[]).await
 }
 
+/// Reads one, archived or not.
+#[utoipa::path(get, path = "/v1/brands/{id}", tag = "brands", params(("id" = BrandId, Path)),
+    responses((status = 200, description = "As it stands.", body = Brand)))]
 async fn get(
     api: web::Data<Api>,
     caller: Caller,
@@ -88,6 +108,9 @@ async fn get(
     resource::shown(&api, id, &brand).await
 }
 
+/// Changes a brand: what is absent stays as it is.
+#[utoipa::path(patch, path = "/v1/brands/{id}", tag = "brands", params(("id" = BrandId, Path)), request_body = Edit,
+    responses((status = 200, description = "As it stands now.", body = Brand)))]
 async fn update(
     api: web::Data<Api>,
     caller: Caller,
@@ -117,6 +140,9 @@ async fn update(
     resource::shown(&api, id, &brand).await
 }
 
+/// Archives a brand: its keys open nothing any more, its history stays.
+#[utoipa::path(delete, path = "/v1/brands/{id}", tag = "brands", params(("id" = BrandId, Path)),
+    responses((status = 204, description = "It is archived.")))]
 async fn archive(
     api: web::Data<Api>,
     caller: Caller,

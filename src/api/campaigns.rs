@@ -2,13 +2,14 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
+use utoipa::{OpenApi, ToSchema};
 
 use super::Api;
 use super::body::{Body, given};
 use super::caller::Caller;
-use super::parameters::Parameters;
+use super::parameters::{PageParameters, Parameters};
 use super::problem::Problem;
-use super::resource::{self, Resource, id_in_path};
+use super::resource::{self, ListOf, Resource, id_in_path};
 use crate::domain::campaign::AttributionRule;
 use crate::domain::id::{CampaignId, CampaignKind};
 use crate::domain::invalid::Invalid;
@@ -23,8 +24,9 @@ impl Resource for Campaign {
     type Kind = CampaignKind;
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewCampaign)]
 struct New {
     name: Name,
     destination_url: String,
@@ -35,30 +37,40 @@ struct New {
     attribution: Option<AttributionRule>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = EditCampaign)]
 struct Edit {
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     name: Option<Name>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     destination_url: Option<String>,
     #[serde(default, deserialize_with = "given")]
     fallback_url: Option<Option<String>>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     utm: Option<UtmTemplate>,
     #[serde(default, deserialize_with = "given")]
     starts_at: Option<Option<Instant>>,
     #[serde(default, deserialize_with = "given")]
     ends_at: Option<Option<Instant>>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     attribution: Option<AttributionRule>,
 }
 
+/// What this file adds to the description.
+#[derive(OpenApi)]
+#[openapi(paths(create, list, get_one, update, archive_one))]
+pub(super) struct Description;
+
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     let one = super::at("/v1/campaigns/{id}")
-        .get(resource::get::<Campaign>)
+        .get(get_one)
         .patch(update)
-        .delete(resource::archive::<Campaign>);
+        .delete(archive_one);
     config
         .service(super::at("/v1/campaigns").post(create).get(list))
         .service(one);
@@ -78,6 +90,11 @@ fn check(campaign: &Campaign) -> Result<(), Invalid> {
     campaign.attribution.check()
 }
 
+resource::one_thing!(Campaign, CampaignId, shown as Campaign, at "/v1/campaigns/{id}", tag "campaigns");
+
+/// Makes a campaign.
+#[utoipa::path(post, path = "/v1/campaigns", tag = "campaigns", request_body = New,
+    responses((status = 201, description = "It is made.", body = Campaign)))]
 async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Manage)?;
     let new: New = body.read()?;
@@ -107,11 +124,17 @@ async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpR
     resource::created(&api, brand, &campaign).await
 }
 
+/// Lists what stands.
+#[utoipa::path(get, path = "/v1/campaigns", tag = "campaigns", params(PageParameters),
+    responses((status = 200, description = "A page.", body = ListOf<Campaign>)))]
 async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Read)?;
     resource::list::<Campaign>(&api, Some(brand), brand, Parameters::of(&request), &[]).await
 }
 
+/// Changes a campaign: what is absent stays as it is.
+#[utoipa::path(patch, path = "/v1/campaigns/{id}", tag = "campaigns", params(("id" = CampaignId, Path)), request_body = Edit,
+    responses((status = 200, description = "As it stands now.", body = Campaign)))]
 async fn update(
     api: web::Data<Api>,
     caller: Caller,

@@ -3,18 +3,20 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use utoipa::{OpenApi, ToSchema};
 
 use super::Api;
 use super::body::{Body, given};
 use super::caller::Caller;
-use super::parameters::Parameters;
+use super::parameters::{PageParameters, Parameters};
 use super::problem::Problem;
-use super::resource::{self, Resource, Showing, id_in_path};
+use super::resource::{self, ListOf, Resource, Showing, id_in_path};
 use crate::domain::id::{InfluencerId, InfluencerKind};
 use crate::domain::influencer::{Account, MAX_ACCOUNTS, MAX_TAGS, tier};
 use crate::domain::invalid::Invalid;
 use crate::domain::role::Need;
 use crate::domain::text::{Email, Handle, Label, Name};
+use crate::domain::tier::Tier;
 use crate::store::{Influencer, Record as _};
 
 /// Characters of a share token: long enough that nobody guesses another influencer's page.
@@ -34,36 +36,64 @@ impl Resource for Influencer {
     }
 }
 
-#[derive(Deserialize)]
+/// An influencer with what is derived.
+#[derive(ToSchema)]
+#[schema(as = InfluencerShown)]
+#[expect(dead_code, reason = "describes what `derive` adds")]
+struct ShownInfluencer {
+    #[serde(flatten)]
+    influencer: Influencer,
+    /// By the largest account and the brand's bounds; null without any account.
+    #[schema(required)]
+    tier: Option<Tier>,
+    /// The influencer's own page.
+    #[schema(format = "uri")]
+    share_url: String,
+}
+
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewInfluencer)]
 struct New {
     handle: Handle,
     name: Name,
     email: Option<Email>,
+    #[schema(max_items = 20)]
     accounts: Option<Vec<Account>>,
+    #[schema(max_items = 50)]
     tags: Option<Vec<Label>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = EditInfluencer)]
 struct Edit {
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     handle: Option<Handle>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     name: Option<Name>,
     #[serde(default, deserialize_with = "given")]
     email: Option<Option<Email>>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false, max_items = 20)]
     accounts: Option<Vec<Account>>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false, max_items = 50)]
     tags: Option<Vec<Label>>,
 }
 
+/// What this file adds to the description.
+#[derive(OpenApi)]
+#[openapi(paths(create, list, get_one, update, archive_one))]
+pub(super) struct Description;
+
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     let one = super::at("/v1/influencers/{id}")
-        .get(resource::get::<Influencer>)
+        .get(get_one)
         .patch(update)
-        .delete(resource::archive::<Influencer>);
+        .delete(archive_one);
     config
         .service(super::at("/v1/influencers").post(create).get(list))
         .service(one);
@@ -80,6 +110,11 @@ fn check(accounts: &[Account], tags: &[Label]) -> Result<(), Invalid> {
     wrong.or()
 }
 
+resource::one_thing!(Influencer, InfluencerId, shown as ShownInfluencer, at "/v1/influencers/{id}", tag "influencers");
+
+/// Makes an influencer.
+#[utoipa::path(post, path = "/v1/influencers", tag = "influencers", request_body = New,
+    responses((status = 201, description = "It is made.", body = ShownInfluencer)))]
 async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Manage)?;
     let new: New = body.read()?;
@@ -101,11 +136,17 @@ async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpR
     resource::created(&api, brand, &influencer).await
 }
 
+/// Lists what stands.
+#[utoipa::path(get, path = "/v1/influencers", tag = "influencers", params(PageParameters),
+    responses((status = 200, description = "A page.", body = ListOf<ShownInfluencer>)))]
 async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Read)?;
     resource::list::<Influencer>(&api, Some(brand), brand, Parameters::of(&request), &[]).await
 }
 
+/// Changes an influencer: what is absent stays as it is.
+#[utoipa::path(patch, path = "/v1/influencers/{id}", tag = "influencers", params(("id" = InfluencerId, Path)), request_body = Edit,
+    responses((status = 200, description = "As it stands now.", body = ShownInfluencer)))]
 async fn update(
     api: web::Data<Api>,
     caller: Caller,

@@ -2,13 +2,14 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
+use utoipa::{OpenApi, ToSchema};
 
 use super::Api;
 use super::body::Body;
 use super::caller::{Caller, key_hash};
-use super::parameters::Parameters;
+use super::parameters::{PageParameters, Parameters};
 use super::problem::Problem;
-use super::resource::{self, Resource, id_in_path};
+use super::resource::{self, ListOf, Resource, id_in_path};
 use crate::domain::id::{BrandId, KeyId, KeyKind};
 use crate::domain::invalid::Invalid;
 use crate::domain::role::{Need, Role};
@@ -63,18 +64,37 @@ impl From<NewKey<'_>> for ApiKey {
     }
 }
 
-#[derive(Deserialize)]
+/// A key that was just made: the only time that it is shown.
+#[derive(ToSchema)]
+#[schema(as = KeyShownOnce)]
+#[expect(dead_code, reason = "describes what is put together by hand")]
+struct NewKeyShown {
+    #[serde(flatten)]
+    stored: ApiKey,
+    /// The key itself.
+    key: String,
+}
+
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewKey)]
 struct New {
     name: Name,
+    /// `read` unless it says otherwise.
     role: Option<Role>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = EditKey)]
 struct Edit {
     name: Name,
 }
+
+/// What this file adds to the description.
+#[derive(OpenApi)]
+#[openapi(paths(create, list, get, update, archive))]
+pub(super) struct Description;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
@@ -88,6 +108,9 @@ fn scope(caller: &Caller) -> Result<Scope, Problem> {
     Ok(caller.own_brand())
 }
 
+/// Makes a key.
+#[utoipa::path(post, path = "/v1/keys", tag = "keys", request_body = New,
+    responses((status = 201, description = "It is made.", body = NewKeyShown)))]
 async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Manage)?;
     let new: New = body.read()?;
@@ -112,11 +135,17 @@ async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpR
     Ok(HttpResponse::Created().json(shown))
 }
 
+/// Lists what stands.
+#[utoipa::path(get, path = "/v1/keys", tag = "keys", params(PageParameters),
+    responses((status = 200, description = "A page.", body = ListOf<ApiKey>)))]
 async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Manage)?;
     resource::list::<ApiKey>(&api, scope(&caller)?, brand, Parameters::of(&request), &[]).await
 }
 
+/// Reads one, archived or not.
+#[utoipa::path(get, path = "/v1/keys/{id}", tag = "keys", params(("id" = KeyId, Path)),
+    responses((status = 200, description = "As it stands.", body = ApiKey)))]
 async fn get(
     api: web::Data<Api>,
     caller: Caller,
@@ -130,6 +159,9 @@ async fn get(
     resource::shown(&api, caller.brand(Need::Manage)?, &key).await
 }
 
+/// Changes a key: what is absent stays as it is.
+#[utoipa::path(patch, path = "/v1/keys/{id}", tag = "keys", params(("id" = KeyId, Path)), request_body = Edit,
+    responses((status = 200, description = "As it stands now.", body = ApiKey)))]
 async fn update(
     api: web::Data<Api>,
     caller: Caller,
@@ -147,6 +179,9 @@ async fn update(
     resource::shown(&api, caller.brand(Need::Manage)?, &key).await
 }
 
+/// Revokes a key.
+#[utoipa::path(delete, path = "/v1/keys/{id}", tag = "keys", params(("id" = KeyId, Path)),
+    responses((status = 204, description = "It is archived.")))]
 async fn archive(
     api: web::Data<Api>,
     caller: Caller,

@@ -4,17 +4,18 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
+use utoipa::{OpenApi, ToSchema};
 
 use super::Api;
 use super::body::{Body, given, read};
 use super::caller::Caller;
 use super::campaigns::target;
-use super::parameters::Parameters;
+use super::parameters::{OwnerParameters, PageParameters, Parameters};
 use super::problem::Problem;
 use super::qr;
-use super::resource::{self, Resource, Showing, id_in_path, show};
-use crate::domain::id::{CampaignId, InfluencerId, LinkKind, PostId};
-use crate::domain::invalid::Invalid;
+use super::resource::{self, ListOf, Resource, Showing, id_in_path, show};
+use crate::domain::id::{CampaignId, InfluencerId, LinkId, LinkKind, PostId};
+use crate::domain::invalid::{FieldError, Invalid};
 use crate::domain::role::Need;
 use crate::domain::slug::Slug;
 use crate::domain::target_url::TargetPolicy;
@@ -38,8 +39,47 @@ impl Resource for Link {
     }
 }
 
-#[derive(Deserialize)]
+/// A link with what is derived.
+#[derive(ToSchema)]
+#[schema(as = LinkShown)]
+#[expect(dead_code, reason = "describes what `derive` adds")]
+struct ShownLink {
+    #[serde(flatten)]
+    link: Link,
+    /// What to share.
+    #[schema(format = "uri")]
+    short_url: String,
+}
+
+/// One result for each link of the request, in its order.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is put together by hand")]
+struct BulkResults {
+    results: Vec<BulkResult>,
+}
+
+/// What became of one link.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes what is put together by hand")]
+enum BulkResult {
+    /// It was made.
+    Made {
+        #[schema(minimum = 201, maximum = 201)]
+        status: u16,
+        link: ShownLink,
+    },
+    /// It was refused; the others were not.
+    Refused {
+        #[schema(minimum = 422, maximum = 422)]
+        status: u16,
+        errors: Vec<FieldError>,
+    },
+}
+
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewLink)]
 struct New {
     campaign_id: CampaignId,
     influencer_id: InfluencerId,
@@ -54,35 +94,47 @@ struct New {
     paused: Option<bool>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = EditLink)]
 struct Edit {
     #[serde(default, deserialize_with = "given")]
     url: Option<Option<String>>,
     #[serde(default, deserialize_with = "given")]
     platform: Option<Option<Platform>>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     utm: Option<UtmTemplate>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     forward_query: Option<bool>,
     #[serde(default, deserialize_with = "given")]
     expires_at: Option<Option<Instant>>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     paused: Option<bool>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewLinks)]
 struct Bulk<'a> {
+    /// Each as in a request of its own.
     #[serde(borrow)]
+    #[schema(value_type = Vec<New>, max_items = 1000)]
     links: Vec<&'a RawValue>,
 }
 
+/// What this file adds to the description.
+#[derive(OpenApi)]
+#[openapi(paths(create, list, get_one, update, archive_one, bulk))]
+pub(super) struct Description;
+
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     let one = super::at("/v1/links/{id}")
-        .get(resource::get::<Link>)
+        .get(get_one)
         .patch(update)
-        .delete(resource::archive::<Link>);
+        .delete(archive_one);
     config
         .service(super::at("/v1/links/bulk").post(bulk))
         .service(super::at("/v1/links/{id}/qr.svg").get(qr::as_svg))
@@ -114,6 +166,11 @@ impl New {
     }
 }
 
+resource::one_thing!(Link, LinkId, shown as ShownLink, at "/v1/links/{id}", tag "links");
+
+/// Makes a link.
+#[utoipa::path(post, path = "/v1/links", tag = "links", request_body = New,
+    responses((status = 201, description = "It is made.", body = ShownLink)))]
 async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Manage)?;
     let draft = body.read::<New>()?.draft(&api.targets)?;
@@ -129,7 +186,11 @@ async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpR
     resource::created(&api, brand, &link).await
 }
 
+/// Makes up to 1,000 links.
+///
 /// Every link for itself: what is wrong with one does not keep the others from being made.
+#[utoipa::path(post, path = "/v1/links/bulk", tag = "links", request_body = Bulk<'_>,
+    responses((status = 200, description = "What became of each.", body = BulkResults)))]
 async fn bulk(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Manage)?;
     let bulk: Bulk<'_> = body.read()?;
@@ -175,6 +236,10 @@ async fn bulk(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpRes
     Ok(HttpResponse::Ok().json(json!({ "results": results })))
 }
 
+/// Lists what stands.
+#[utoipa::path(get, path = "/v1/links", tag = "links",
+    params(PageParameters, OwnerParameters, ("post_id" = Option<PostId>, Query, description = "Only of this post.")),
+    responses((status = 200, description = "A page.", body = ListOf<ShownLink>)))]
 async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Read)?;
     let mut parameters = Parameters::of(&request);
@@ -185,6 +250,9 @@ async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Resu
     resource::list::<Link>(&api, Some(brand), brand, parameters, &filters).await
 }
 
+/// Changes a link: what is absent stays as it is.
+#[utoipa::path(patch, path = "/v1/links/{id}", tag = "links", params(("id" = LinkId, Path)), request_body = Edit,
+    responses((status = 200, description = "As it stands now.", body = ShownLink)))]
 async fn update(
     api: web::Data<Api>,
     caller: Caller,

@@ -2,20 +2,27 @@
 //!
 //! Handlers parse at the edge, ask one room, and show the answer; they hold no rule of their own.
 
+mod answers;
 mod body;
 mod brands;
 mod caller;
 mod campaigns;
 mod conversions;
+mod decisions;
+mod docs;
+mod events;
 mod explain;
 mod influencers;
 mod keys;
 mod links;
+mod openapi;
 mod parameters;
 mod posts;
 mod problem;
 mod promo_codes;
 mod qr;
+mod refunds;
+mod rejections;
 mod reports;
 mod resource;
 
@@ -24,9 +31,9 @@ use std::sync::Arc;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{ALLOW, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
-use actix_web::{HttpRequest, HttpResponse, Resource, web};
+use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError as _, web};
 use url::Url;
 
 use crate::catalog::Catalog;
@@ -89,9 +96,14 @@ fn at(path: &str) -> Resource {
     web::resource(path).default_service(web::to(wrong_method))
 }
 
-async fn wrong_method(request: HttpRequest) -> Result<HttpResponse, Problem> {
+async fn wrong_method(request: HttpRequest) -> HttpResponse {
     let detail = format!("{} is not possible here.", request.method());
-    Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail))
+    let mut answer = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).error_response();
+    let possible = request.match_pattern().map(|path| openapi::methods(&path));
+    if let Some(Ok(possible)) = possible.map(HeaderValue::try_from) {
+        answer.headers_mut().insert(ALLOW, possible);
+    }
+    answer
 }
 
 async fn unknown_address() -> Result<HttpResponse, Problem> {
@@ -109,7 +121,12 @@ pub fn routes(config: &mut web::ServiceConfig) {
     links::routes(config);
     promo_codes::routes(config);
     conversions::routes(config);
+    decisions::routes(config);
+    refunds::routes(config);
+    rejections::routes(config);
     reports::routes(config);
+    openapi::routes(config);
+    docs::routes(config);
     config.default_service(web::to(unknown_address));
 }
 

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use actix_web::HttpRequest;
+use utoipa::IntoParams;
 
 use super::problem::Problem;
 use crate::domain::id::{CampaignId, InfluencerId};
@@ -11,6 +12,32 @@ use crate::store::Page;
 /// Things on a page where the caller names no number, and at most.
 const PAGE_DEFAULT: u16 = 50;
 const PAGE_MAX: u16 = 500;
+
+/// What [`Parameters::page`] takes, described.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what is taken one by one")]
+pub(super) struct PageParameters {
+    /// Things on a page.
+    #[param(minimum = 1, maximum = 500, default = 50)]
+    limit: Option<u16>,
+    /// `next_cursor` of the page before.
+    #[param(pattern = "^seq_[0-9]{1,18}$")]
+    cursor: Option<String>,
+    /// Whether archived things are listed, too.
+    archived: Option<bool>,
+}
+
+/// What [`Parameters::owners`] takes, described.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what is taken one by one")]
+pub(super) struct OwnerParameters {
+    /// Only of this campaign.
+    campaign_id: Option<CampaignId>,
+    /// Only of this influencer.
+    influencer_id: Option<InfluencerId>,
+}
 
 /// The parameters of one request.
 pub(super) struct Parameters {

@@ -2,13 +2,14 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
+use utoipa::{OpenApi, ToSchema};
 
 use super::Api;
 use super::body::{Body, given};
 use super::caller::Caller;
-use super::parameters::Parameters;
+use super::parameters::{OwnerParameters, PageParameters, Parameters};
 use super::problem::Problem;
-use super::resource::{self, Resource, id_in_path, must_stand};
+use super::resource::{self, ListOf, Resource, id_in_path, must_stand};
 use crate::domain::id::{CampaignId, InfluencerId, PostId, PostKind};
 use crate::domain::invalid::Invalid;
 use crate::domain::role::Need;
@@ -21,8 +22,9 @@ impl Resource for Post {
     type Kind = PostKind;
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewPost)]
 struct New {
     campaign_id: CampaignId,
     influencer_id: InfluencerId,
@@ -33,10 +35,12 @@ struct New {
     posted_at: Option<Instant>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = EditPost)]
 struct Edit {
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     label: Option<Label>,
     #[serde(default, deserialize_with = "given")]
     url: Option<Option<String>>,
@@ -46,11 +50,16 @@ struct Edit {
     posted_at: Option<Option<Instant>>,
 }
 
+/// What this file adds to the description.
+#[derive(OpenApi)]
+#[openapi(paths(create, list, get_one, update, archive_one))]
+pub(super) struct Description;
+
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     let one = super::at("/v1/posts/{id}")
-        .get(resource::get::<Post>)
+        .get(get_one)
         .patch(update)
-        .delete(resource::archive::<Post>);
+        .delete(archive_one);
     config
         .service(super::at("/v1/posts").post(create).get(list))
         .service(one);
@@ -62,6 +71,11 @@ fn post_url(raw: &str) -> Result<String, Invalid> {
     Ok(url.as_str().to_owned())
 }
 
+resource::one_thing!(Post, PostId, shown as Post, at "/v1/posts/{id}", tag "posts");
+
+/// Makes a post.
+#[utoipa::path(post, path = "/v1/posts", tag = "posts", request_body = New,
+    responses((status = 201, description = "It is made.", body = Post)))]
 async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Manage)?;
     let new: New = body.read()?;
@@ -84,6 +98,9 @@ async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpR
     resource::created(&api, brand, &post).await
 }
 
+/// Lists what stands.
+#[utoipa::path(get, path = "/v1/posts", tag = "posts", params(PageParameters, OwnerParameters),
+    responses((status = 200, description = "A page.", body = ListOf<Post>)))]
 async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Read)?;
     let mut parameters = Parameters::of(&request);
@@ -91,6 +108,9 @@ async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Resu
     resource::list::<Post>(&api, Some(brand), brand, parameters, &filters).await
 }
 
+/// Changes a post: what is absent stays as it is.
+#[utoipa::path(patch, path = "/v1/posts/{id}", tag = "posts", params(("id" = PostId, Path)), request_body = Edit,
+    responses((status = 200, description = "As it stands now.", body = Post)))]
 async fn update(
     api: web::Data<Api>,
     caller: Caller,

@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::domain::invalid::{FieldError, Invalid};
 use crate::intake::IntakeError;
@@ -16,15 +17,21 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("5");
 /// The media type of every problem.
 pub(super) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
-/// An answer that is not what was asked for.
-#[derive(Debug, Serialize)]
+/// An answer that is not what was asked for (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Problem {
+    /// Always `about:blank`: the status says what kind it is.
     #[serde(rename = "type")]
     kind: &'static str,
+    /// The status in words.
     title: &'static str,
+    /// The status again.
     #[serde(serialize_with = "status_number")]
+    #[schema(value_type = u16)]
     status: StatusCode,
+    /// What happened, for a person.
     detail: String,
+    /// What is wrong field by field, where fields are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
 }
@@ -42,6 +49,14 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
         }
+    }
+
+    pub(super) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(super) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, detail)
     }
 
     pub(super) fn unparsable(detail: impl Into<String>) -> Self {
@@ -115,6 +130,7 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::NotFound { what } => Self::not_found(what),
             StoreError::Invalid(invalid) => invalid.into(),
+            StoreError::Conflict(detail) => Self::conflict(detail),
             passing if passing.is_passing() => {
                 tracing::error!(error = %passing, "a request could not be answered");
                 Self::new(

@@ -2,13 +2,14 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
+use utoipa::{OpenApi, ToSchema};
 
 use super::Api;
 use super::body::{Body, given};
 use super::caller::Caller;
-use super::parameters::Parameters;
+use super::parameters::{OwnerParameters, PageParameters, Parameters};
 use super::problem::Problem;
-use super::resource::{self, Resource, id_in_path, must_stand};
+use super::resource::{self, ListOf, Resource, id_in_path, must_stand};
 use crate::domain::id::{BrandId, CampaignId, InfluencerId, PostId, PromoCodeId, PromoCodeKind};
 use crate::domain::invalid::Invalid;
 use crate::domain::promo_code::{CodeStatus, Discount, mint};
@@ -27,8 +28,9 @@ impl Resource for PromoCode {
     type Kind = PromoCodeKind;
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewPromoCode)]
 struct New {
     campaign_id: CampaignId,
     influencer_id: InfluencerId,
@@ -40,29 +42,41 @@ struct New {
     replacement_code: Option<CodeText>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = EditPromoCode)]
 struct Edit {
     #[serde(default, deserialize_with = "given")]
     discount: Option<Option<Discount>>,
     #[serde(default, deserialize_with = "given")]
     expires_at: Option<Option<Instant>>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     status: Option<CodeStatus>,
     #[serde(default, deserialize_with = "given")]
     replacement_code: Option<Option<CodeText>>,
 }
 
+/// What this file adds to the description.
+#[derive(OpenApi)]
+#[openapi(paths(create, list, get_one, update, archive_one))]
+pub(super) struct Description;
+
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     let one = super::at("/v1/promo-codes/{id}")
-        .get(resource::get::<PromoCode>)
+        .get(get_one)
         .patch(update)
-        .delete(resource::archive::<PromoCode>);
+        .delete(archive_one);
     config
         .service(super::at("/v1/promo-codes").post(create).get(list))
         .service(one);
 }
 
+resource::one_thing!(PromoCode, PromoCodeId, shown as PromoCode, at "/v1/promo-codes/{id}", tag "promo codes");
+
+/// Makes a promo code.
+#[utoipa::path(post, path = "/v1/promo-codes", tag = "promo codes", request_body = New,
+    responses((status = 201, description = "It is made.", body = PromoCode)))]
 async fn create(api: web::Data<Api>, caller: Caller, body: Body) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Manage)?;
     let new: New = body.read()?;
@@ -118,6 +132,9 @@ impl New {
     }
 }
 
+/// Lists what stands.
+#[utoipa::path(get, path = "/v1/promo-codes", tag = "promo codes", params(PageParameters, OwnerParameters),
+    responses((status = 200, description = "A page.", body = ListOf<PromoCode>)))]
 async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Read)?;
     let mut parameters = Parameters::of(&request);
@@ -125,6 +142,9 @@ async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Resu
     resource::list::<PromoCode>(&api, Some(brand), brand, parameters, &filters).await
 }
 
+/// Changes a promo code: what is absent stays as it is.
+#[utoipa::path(patch, path = "/v1/promo-codes/{id}", tag = "promo codes", params(("id" = PromoCodeId, Path)), request_body = Edit,
+    responses((status = 200, description = "As it stands now.", body = PromoCode)))]
 async fn update(
     api: web::Data<Api>,
     caller: Caller,

@@ -4,13 +4,14 @@ use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use qrcode::render::svg;
 use qrcode::{Color, EcLevel, QrCode};
+use utoipa::OpenApi;
 
 use super::Api;
 use super::caller::Caller;
 use super::parameters::Parameters;
 use super::problem::Problem;
 use super::resource::id_in_path;
-use crate::domain::id::LinkKind;
+use crate::domain::id::{LinkId, LinkKind};
 use crate::domain::role::Need;
 use crate::store::{Link, Record as _};
 
@@ -18,6 +19,11 @@ use crate::store::{Link, Record as _};
 const QUIET_MODULES: usize = 4;
 /// Pixels of one module in the PNG.
 const MODULE_PIXELS: usize = 12;
+
+/// What this file adds to the description.
+#[derive(OpenApi)]
+#[openapi(paths(as_svg, as_png))]
+pub(super) struct Description;
 
 async fn code(api: &Api, caller: &Caller, id: &str, request: &HttpRequest) -> Result<QrCode, Problem> {
     let brand = caller.brand(Need::Read)?;
@@ -40,6 +46,9 @@ fn picture(media_type: &str, bytes: Vec<u8>) -> HttpResponse {
         .body(bytes)
 }
 
+/// Draws the short link as a QR code.
+#[utoipa::path(get, path = "/v1/links/{id}/qr.svg", tag = "links", params(("id" = LinkId, Path)),
+    responses((status = 200, description = "The picture.", body = String, content_type = "image/svg+xml")))]
 pub(super) async fn as_svg(
     api: web::Data<Api>,
     caller: Caller,
@@ -51,6 +60,9 @@ pub(super) async fn as_svg(
     Ok(picture("image/svg+xml", svg.into_bytes()))
 }
 
+/// Draws the short link as a QR code.
+#[utoipa::path(get, path = "/v1/links/{id}/qr.png", tag = "links", params(("id" = LinkId, Path)),
+    responses((status = 200, description = "The picture.", body = Vec<u8>, content_type = "image/png")))]
 pub(super) async fn as_png(
     api: web::Data<Api>,
     caller: Caller,

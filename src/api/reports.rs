@@ -3,18 +3,28 @@
 use actix_web::http::header::CONTENT_DISPOSITION;
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use utoipa::OpenApi;
+
 use super::Api;
 use super::caller::Caller;
 use super::parameters::Parameters;
 use super::problem::Problem;
 use super::resource::brand_of;
 use crate::domain::role::Need;
-use crate::report::{self, Format, ReportQuestion};
+use crate::report::{self, Format, Report, ReportQuestion};
+
+/// What this file adds to the description.
+#[derive(OpenApi)]
+#[openapi(paths(answer))]
+pub(super) struct Description;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config.service(super::at("/v1/reports").get(answer));
 }
 
+/// Reports clicks, sales and what they are worth, by one thing or two.
+#[utoipa::path(get, path = "/v1/reports", tag = "reports", params(ReportQuestion),
+    responses((status = 200, description = "The report.", content((Report), (String = "text/csv")))))]
 async fn answer(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Read)?;
     let brand = brand_of(&api, brand).await?;

@@ -3,6 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::Api;
 use super::caller::Caller;
@@ -25,6 +26,50 @@ pub(super) trait Resource: Record + Serialize {
     /// Adds what is not stored but derived.
     fn derive(&self, _: &Showing<'_>, _: &mut serde_json::Map<String, Value>) {}
 }
+
+/// A page of a list.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is put together by hand")]
+pub(super) struct ListOf<T> {
+    /// In the order of their creation.
+    data: Vec<T>,
+    /// `cursor` of the next page; null on the last.
+    #[schema(required)]
+    next_cursor: Option<String>,
+}
+
+/// GET and DELETE of one thing under `{id}`, described: a description belongs to a function of its own, which a generic
+/// one is not.
+macro_rules! one_thing {
+    ($record:ty, $id:ty, shown as $shown:ty, at $path:literal, tag $tag:literal) => {
+        /// Reads one, archived or not.
+        #[utoipa::path(get, path = $path, tag = $tag, params(("id" = $id, Path)),
+                                            responses((status = 200, description = "As it stands.", body = $shown)))]
+        async fn get_one(
+            api: actix_web::web::Data<crate::api::Api>,
+            caller: crate::api::caller::Caller,
+            path: actix_web::web::Path<String>,
+            request: actix_web::HttpRequest,
+        ) -> Result<actix_web::HttpResponse, crate::api::problem::Problem> {
+            crate::api::resource::get::<$record>(api, caller, path, request).await
+        }
+
+        /// Archives one.
+        ///
+        /// It is no longer listed and no longer counts, but keeps its history. Twice does no harm.
+        #[utoipa::path(delete, path = $path, tag = $tag, params(("id" = $id, Path)),
+                                            responses((status = 204, description = "It is archived.")))]
+        async fn archive_one(
+            api: actix_web::web::Data<crate::api::Api>,
+            caller: crate::api::caller::Caller,
+            path: actix_web::web::Path<String>,
+            request: actix_web::HttpRequest,
+        ) -> Result<actix_web::HttpResponse, crate::api::problem::Problem> {
+            crate::api::resource::archive::<$record>(api, caller, path, request).await
+        }
+    };
+}
+pub(super) use one_thing;
 
 /// One thing as JSON.
 pub(super) fn show<R: Resource>(record: &R, showing: &Showing<'_>) -> Value {

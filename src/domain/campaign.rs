@@ -1,12 +1,13 @@
 //! Campaigns: where links lead, when they count, and by which rule.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::attribution::{DEFAULT_WINDOW_DAYS, MAX_WINDOW_DAYS};
 use super::invalid::Invalid;
 
 /// Who wins when a click and a code of different influencers are both eligible.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Conflict {
     /// The code: the buyer typed the name.
@@ -17,11 +18,12 @@ pub enum Conflict {
 }
 
 /// How a campaign's conversions are attributed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(remote = "Self", deny_unknown_fields)]
 pub struct AttributionRule {
     /// Look-back window in days of 86,400 s: 1 to 3,650.
     #[serde(default = "default_window_days")]
+    #[schema(minimum = 1, maximum = 3650, default = default_window_days)]
     pub window_days: u32,
     /// Code against click.
     #[serde(default)]

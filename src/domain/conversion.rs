@@ -3,8 +3,12 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
 
-use super::id::{BASE32, BrandId};
+use super::described;
+use super::event_id::ConversionId;
+use super::id::BrandId;
 use super::invalid::Invalid;
 use super::money::Money;
 use super::text::{Email, ExternalId, TextError};
@@ -82,6 +86,18 @@ impl TryFrom<String> for Event {
     }
 }
 
+impl utoipa::PartialSchema for Event {
+    fn schema() -> RefOr<Schema> {
+        let pattern = "^(?:sale|lead|signup|download|add_to_cart|renewal|custom:[a-z0-9_-]{1,40})$";
+        described::matching(
+            "What happened: a known event, or `custom:` and a name of the brand's own.",
+            pattern,
+        )
+    }
+}
+
+impl ToSchema for Event {}
+
 impl From<Event> for String {
     fn from(event: Event) -> Self {
         event.to_string()
@@ -102,52 +118,13 @@ impl fmt::Display for Event {
     }
 }
 
-/// A conversion's id: a function of brand, source, event and external id, so that a repeat gets
-/// the same one on every node without asking anybody.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub struct ConversionId(Box<str>);
-
-const CONVERSION_ID_DIGITS: usize = 24;
-
-impl ConversionId {
-    /// The id of this identity. 120 bits, so that no two orders of a lifetime share one.
-    #[must_use]
-    pub fn of(brand: BrandId, source: &str, event: &Event, external_id: &ExternalId) -> Self {
-        let mut hasher = blake3::Hasher::new_derive_key("linkledger 2026 conversion id v1");
-        hasher.update(&brand.number().to_le_bytes());
-        for part in [source, &event.to_string(), external_id.as_str()] {
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(part.as_bytes());
-        }
-        let hash = hasher.finalize();
-        let mut text = String::from("cnv_");
-        for byte in &hash.as_bytes()[..CONVERSION_ID_DIGITS] {
-            text.push(char::from(BASE32[usize::from(byte & 31)]));
-        }
-        Self(text.into())
-    }
-
-    /// Reads an id as the API returned it; `None` when it is spelled otherwise.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let digits = text.strip_prefix("cnv_")?;
-        let known = digits.len() == CONVERSION_ID_DIGITS && digits.bytes().all(|b| BASE32.contains(&b));
-        known.then(|| Self(text.into()))
-    }
-
-    /// The id's text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 /// Where a conversion came from: `api`, or a webhook source's id.
 pub const SOURCE_API: &str = "api";
 
 /// A conversion as a shop posts it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewConversion)]
 pub struct ConversionInput {
     /// What happened.
     pub event: Event,
@@ -158,9 +135,11 @@ pub struct ConversionInput {
     pub click_id: Option<String>,
     /// Several, oldest first.
     #[serde(default)]
+    #[schema(max_items = 10)]
     pub click_ids: Option<Vec<String>>,
     /// Codes that were entered at the checkout, the shop's own coupons among them.
     #[serde(default)]
+    #[schema(max_items = 20)]
     pub promo_codes: Option<Vec<String>>,
     /// The shop's id of the customer.
     #[serde(default)]
@@ -176,6 +155,7 @@ pub struct ConversionInput {
     pub gross_amount: Option<Money>,
     /// Pieces sold.
     #[serde(default)]
+    #[schema(minimum = 0, maximum = 4_294_967_295_u64)]
     pub quantity: Option<u32>,
     /// The subscription that a sale starts and renewals continue.
     #[serde(default)]
@@ -273,11 +253,7 @@ impl NewConversion {
             input.gross_amount.as_ref(),
             &mut wrong,
         );
-        if let Some(at) = input.occurred_at
-            && (at < OCCURRED_EARLIEST || at.ms() > now.ms() + OCCURRED_AHEAD_MAX_MS)
-        {
-            wrong.add("occurred_at", "must lie between the year 2000 and tomorrow");
-        }
+        check_occurred("occurred_at", input.occurred_at, now, &mut wrong);
         wrong.or()?;
         Ok(Self {
             brand,
@@ -310,6 +286,13 @@ impl NewConversion {
 /// what is kept is for the explanation, and a genuine one needs neither.
 fn clean(given: &str) -> String {
     super::text::cut(given, GIVEN_TEXT_MAX_BYTES).replace(char::is_control, "\u{fffd}")
+}
+
+/// When a shop says that something happened: history, but neither a mistyped year nor the future.
+pub(super) fn check_occurred(field: &str, at: Option<Instant>, now: Instant, wrong: &mut Invalid) {
+    if at.is_some_and(|at| at < OCCURRED_EARLIEST || at.ms() > now.ms() + OCCURRED_AHEAD_MAX_MS) {
+        wrong.add(field, "must lie between the year 2000 and tomorrow");
+    }
 }
 
 fn check_amounts(event: &Event, amount: Option<&Money>, gross: Option<&Money>, wrong: &mut Invalid) {

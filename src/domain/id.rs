@@ -4,6 +4,7 @@
 //! links a brand has, and a store restored from a backup would hand a counted id out twice, so that
 //! an old click id would credit somebody else's link.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -11,14 +12,22 @@ use std::marker::PhantomData;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::openapi::{RefOr, Schema};
+
+use super::described;
 
 /// Crockford's base 32 in lower case: no `i l o u`, so an id survives being read aloud.
 pub(crate) const BASE32: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// A digit of [`BASE32`], as a regular expression.
+pub(super) const DIGIT: &str = "[0-9a-hjkmnp-tv-z]";
 
 /// What an id names: its prefix and its width.
 pub trait IdKind {
     /// The text before the first underscore, without the underscore.
     const PREFIX: &'static str;
+    /// What the type is called.
+    const NAME: &'static str;
     /// Width in bits, a multiple of 5 unless the top digit is checked; at most 60.
     const BITS: u32 = 60;
 }
@@ -148,8 +157,26 @@ impl<K: IdKind> Serialize for Id<K> {
 
 impl<'de, K: IdKind> Deserialize<'de> for Id<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl<K: IdKind> utoipa::PartialSchema for Id<K> {
+    fn schema() -> RefOr<Schema> {
+        // The first digit holds what the bits leave over; the others are whole.
+        let first = match 5 * Self::DIGITS as u32 - K::BITS {
+            0 => DIGIT.to_owned(),
+            spare => format!("[0-{}]", (31 >> spare)),
+        };
+        let pattern = format!("^{}_{first}{DIGIT}{{{}}}$", K::PREFIX, Self::DIGITS - 1);
+        described::matching(&format!("An id as the API returned it: `{}_…`.", K::PREFIX), pattern)
+    }
+}
+
+impl<K: IdKind> utoipa::ToSchema for Id<K> {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed(K::NAME)
     }
 }
 
@@ -160,6 +187,7 @@ macro_rules! id_kinds {
         pub enum $kind {}
         impl IdKind for $kind {
             const PREFIX: &'static str = $prefix;
+            const NAME: &'static str = stringify!($alias);
             $(const BITS: u32 = $bits;)?
         }
         $(#[$doc])*

@@ -1,6 +1,7 @@
 //! Influencers: the people who share links, with their accounts on platforms.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::text::{Handle, Platform};
 use super::tier::{Tier, TierBounds};
@@ -11,7 +12,7 @@ pub const MAX_ACCOUNTS: usize = 20;
 pub const MAX_TAGS: usize = 50;
 
 /// One account on one platform.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(remote = "Self", deny_unknown_fields)]
 pub struct Account {
     /// Such as `instagram`.
@@ -20,6 +21,7 @@ pub struct Account {
     pub handle: Handle,
     /// Followers, as last told.
     #[serde(default)]
+    #[schema(minimum = 0, maximum = 4_294_967_295_u64)]
     pub followers: u32,
 }
 

@@ -1,9 +1,10 @@
 //! What is wrong with a well-formed input: field by field, in words that say what to do.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// One field and what is wrong with it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FieldError {
     /// The field's path, such as `amount.currency` or `click_ids[3]`.
     pub field: String,

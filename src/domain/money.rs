@@ -3,6 +3,10 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+
+use super::described;
 
 /// The largest amount that is accepted from outside, in minor units either way: ten trillion dollars. Below 2^53, so
 /// every JavaScript client reads it exactly, and thousands of such amounts still add up within 64 bits.
@@ -29,11 +33,13 @@ pub struct Currency([u8; 3]);
 
 /// An amount in minor units of a currency. What comes from outside is held to [`INPUT_MAX`] by [`Money::parse`] and by
 /// `Deserialize`; sums of ours may be larger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(remote = "Self", deny_unknown_fields)]
+#[schema(description = "An amount in minor units of a currency.")]
 pub struct Money {
     /// In minor units: 12999 is 129.99 USD, and 12999 JPY.
     #[serde(deserialize_with = "amount_within_limit")]
+    #[schema(minimum = -1_000_000_000_000_000_i64, maximum = 1_000_000_000_000_000_i64)]
     pub amount: i64,
     /// The currency.
     pub currency: Currency,
@@ -167,6 +173,15 @@ fn amount_within_limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64
         .map(|money| money.amount)
         .map_err(de::Error::custom)
 }
+
+impl utoipa::PartialSchema for Currency {
+    fn schema() -> RefOr<Schema> {
+        let codes = CODES.iter().flat_map(|(_, codes)| codes.split(' '));
+        described::one_of("An active ISO 4217 currency.", codes)
+    }
+}
+
+impl ToSchema for Currency {}
 
 impl fmt::Display for Currency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,6 +1,9 @@
 //! Promo codes: a word at the checkout that names its influencer.
 
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::AdditionalProperties;
+use utoipa::openapi::{ObjectBuilder, OneOfBuilder, Ref, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::campaign::Conflict;
 use super::id::{BrandId, CampaignId, InfluencerId, PostId, PromoCodeId};
@@ -13,7 +16,7 @@ use super::time::Instant;
 const MINTED_LETTERS_MAX: usize = 12;
 
 /// Whether a code earns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CodeStatus {
     /// It does.
@@ -54,9 +57,34 @@ pub enum Discount {
     Amount(Money),
 }
 
+/// Written out because a derive would let both stand side by side.
+impl PartialSchema for Discount {
+    fn schema() -> RefOr<Schema> {
+        let only = |name: &str, of: RefOr<Schema>| {
+            ObjectBuilder::new()
+                .property(name, of)
+                .required(name)
+                .additional_properties(Some(AdditionalProperties::FreeForm(false)))
+        };
+        OneOfBuilder::new()
+            .item(only("percent", Percent::schema()))
+            .item(only("amount", Ref::from_schema_name(Money::name()).into()))
+            .description(Some("What the buyer saves: per cent of the order, or a fixed amount."))
+            .into()
+    }
+}
+
+impl ToSchema for Discount {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((Money::name().into_owned(), Money::schema()));
+        Money::schemas(schemas);
+    }
+}
+
 /// A whole per cent, 1 to 100.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "u8")]
+#[schema(minimum = 1, maximum = 100)]
 pub struct Percent(u8);
 
 impl TryFrom<u8> for Percent {

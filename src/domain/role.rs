@@ -1,9 +1,10 @@
 //! What a key may do.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The role of an API key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Everything, in every brand.

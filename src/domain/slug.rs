@@ -4,6 +4,9 @@ use std::borrow::{Borrow, Cow};
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de};
+use utoipa::openapi::{RefOr, Schema};
+
+use super::described;
 
 /// What minted slugs are made of: digits and lower-case consonants. Left out are the look-alikes (0 o, 1 l i),
 /// because people copy slugs by eye, and every vowel with y, so that no word can appear by accident.
@@ -97,6 +100,18 @@ impl Slug {
         }
     }
 }
+
+impl utoipa::PartialSchema for Slug {
+    fn schema() -> RefOr<Schema> {
+        let pattern = format!("^[A-Za-z0-9_-]{{{MIN_LEN},{MAX_LEN}}}$");
+        described::matching(
+            "What is shared and typed. Case is kept, but never the only difference.",
+            pattern,
+        )
+    }
+}
+
+impl utoipa::ToSchema for Slug {}
 
 impl fmt::Display for Slug {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,6 +3,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::{RefOr, Schema};
+
+use super::described::{self, Letters};
 
 /// A text was empty, too long, or held characters that its field does not take.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,12 +36,13 @@ pub enum TextError {
     },
 }
 
+/// White space around a text is dropped, but counts: the bound is one for what is sent.
 fn bounded(raw: &str, max: usize) -> Result<&str, TextError> {
     let text = raw.trim();
     if text.is_empty() {
         return Err(TextError::Empty);
     }
-    if text.chars().count() > max {
+    if raw.chars().count() > max {
         return Err(TextError::TooLong { max });
     }
     if text.chars().any(char::is_control) {
@@ -47,9 +51,12 @@ fn bounded(raw: &str, max: usize) -> Result<&str, TextError> {
     Ok(text)
 }
 
+/// One `@`, something unbroken on both sides, and a dot on the right.
+const EMAIL: &str = r"[^\s@\x00-\x1F\x7F-\x9F]+@[^\s@\x00-\x1F\x7F-\x9F]*\.[^\s@\x00-\x1F\x7F-\x9F]*";
+
 macro_rules! text_types {
-    ($($(#[$doc:meta])* $name:ident = $parse:expr;)*) => {$(
-        $(#[$doc])*
+    ($($(#[doc = $doc:literal])* $name:ident($max:literal, $letters:expr) = $parse:expr;)*) => {$(
+        $(#[doc = $doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String")]
         pub struct $name(Box<str>);
@@ -61,7 +68,7 @@ macro_rules! text_types {
             /// [`TextError`], which says what the field takes.
             pub fn parse(raw: &str) -> Result<Self, TextError> {
                 let parse: fn(&str) -> Result<String, TextError> = $parse;
-                parse(raw).map(|text| Self(text.into()))
+                parse(bounded(raw, $max)?).map(|text| Self(text.into()))
             }
 
             /// The text.
@@ -70,6 +77,14 @@ macro_rules! text_types {
                 &self.0
             }
         }
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                described::text(concat!($($doc, "\n"),*), 1..=$max, $letters)
+            }
+        }
+
+        impl utoipa::ToSchema for $name {}
 
         impl TryFrom<String> for $name {
             type Error = TextError;
@@ -88,19 +103,17 @@ macro_rules! text_types {
 
 text_types! {
     /// A display name: 1 to 200 characters.
-    Name = |raw| bounded(raw, 200).map(str::to_owned);
+    Name(200, Letters::Printable) = |text| Ok(text.to_owned());
 
     /// A free remark: 1 to 1,000 characters.
-    Note = |raw| bounded(raw, 1000).map(str::to_owned);
+    Note(1000, Letters::Printable) = |text| Ok(text.to_owned());
 
     /// A post's label, unique within its campaign and influencer: 1 to 100 characters.
-    Label = |raw| bounded(raw, 100).map(str::to_owned);
+    Label(100, Letters::Printable) = |text| Ok(text.to_owned());
 
     /// An influencer's handle: 1 to 64 of letters, digits, `.`, `_`, `-`; a leading `@` is dropped.
-    Handle = |raw| {
-        let text = bounded(raw, 65)?;
-        let text = text.strip_prefix('@').unwrap_or(text);
-        let text = bounded(text, 64)?;
+    Handle(65, Letters::Matching(r"@?[\p{L}\p{N}._-]{1,64}")) = |text| {
+        let text = bounded(text.strip_prefix('@').unwrap_or(text), 64)?;
         if text.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '-')) {
             Ok(text.to_owned())
         } else {
@@ -109,8 +122,8 @@ text_types! {
     };
 
     /// A platform such as `instagram`: 1 to 32 of `[a-z0-9_-]`, folded to lower case.
-    Platform = |raw| {
-        let text = bounded(raw, 32)?.to_lowercase();
+    Platform(32, Letters::Matching("[A-Za-z0-9_-]+")) = |text| {
+        let text = text.to_ascii_lowercase();
         if text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-') {
             Ok(text)
         } else {
@@ -119,8 +132,7 @@ text_types! {
     };
 
     /// An e-mail address: one `@` with something on both sides, at most 254 characters.
-    Email = |raw| {
-        let text = bounded(raw, 254)?;
+    Email(254, Letters::Matching(EMAIL)) = |text| {
         let expected = TextError::Shape { expected: "an e-mail address such as ada@example.com" };
         let Some((local, domain)) = text.rsplit_once('@') else { return Err(expected) };
         let plain = |part: &str| !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || c == '@');
@@ -129,8 +141,7 @@ text_types! {
 
     /// The name of the query parameter that carries the click id: a letter or `_`, then up to 31
     /// more of letters, digits, `_`.
-    ClickParam = |raw| {
-        let text = bounded(raw, 32)?;
+    ClickParam(32, Letters::Matching("[A-Za-z_][A-Za-z0-9_]*")) = |text| {
         let starts = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
         if starts && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
             Ok(text.to_owned())
@@ -140,11 +151,10 @@ text_types! {
     };
 
     /// A shop's own identifier (order number, customer, subscription): 1 to 255 characters.
-    ExternalId = |raw| bounded(raw, 255).map(str::to_owned);
+    ExternalId(255, Letters::Printable) = |text| Ok(text.to_owned());
 
     /// A promo code as it was typed: 1 to 64 characters without white space.
-    CodeText = |raw| {
-        let text = bounded(raw, 64)?;
+    CodeText(64, Letters::Unbroken) = |text| {
         if text.contains(char::is_whitespace) {
             Err(TextError::Alphabet { allowed: "characters other than white space" })
         } else {
@@ -153,8 +163,7 @@ text_types! {
     };
 
     /// An IANA time zone such as `Europe/Berlin`.
-    TimeZoneName = |raw| {
-        let text = bounded(raw, 64)?;
+    TimeZoneName(64, Letters::Checked) = |text| {
         jiff::tz::TimeZone::get(text)
             .map_err(|_| TextError::Shape { expected: "an IANA time zone such as Europe/Berlin" })?;
         Ok(text.to_owned())

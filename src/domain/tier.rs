@@ -3,9 +3,11 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
 
 /// The size class of an influencer, smallest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Tier {
     /// Below the first bound.
@@ -56,14 +58,26 @@ impl fmt::Display for Tier {
 #[serde(into = "Bounds", try_from = "Bounds")]
 pub struct TierBounds(Bounds);
 
-/// The form on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+impl utoipa::PartialSchema for TierBounds {
+    fn schema() -> RefOr<Schema> {
+        Bounds::schema()
+    }
+}
+
+impl ToSchema for TierBounds {}
+
+/// The follower count at which each tier above nano begins: above zero, and each above the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(remote = "Self", deny_unknown_fields)]
 struct Bounds {
+    #[schema(minimum = 1)]
     micro: u64,
+    #[schema(minimum = 2)]
     mid: u64,
     #[serde(rename = "macro")]
+    #[schema(minimum = 3)]
     macro_: u64,
+    #[schema(minimum = 4)]
     mega: u64,
 }
 

@@ -4,6 +4,9 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::openapi::{KnownFormat, RefOr, Schema};
+
+use super::described;
 
 /// One second, in the milliseconds that every instant is counted in.
 pub const SECOND_MS: i64 = 1_000;
@@ -78,6 +81,14 @@ impl fmt::Display for Instant {
         fmt::Display::fmt(&self.timestamp(), f)
     }
 }
+
+impl utoipa::PartialSchema for Instant {
+    fn schema() -> RefOr<Schema> {
+        described::formatted("An instant, such as 2026-03-01T12:00:00Z.", KnownFormat::DateTime)
+    }
+}
+
+impl utoipa::ToSchema for Instant {}
 
 impl Serialize for Instant {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 use url::form_urlencoded;
+use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
 
+use super::described;
 use super::target_url::TargetUrl;
 
 /// The longest template of one field, in characters.
@@ -43,7 +46,7 @@ pub enum UtmError {
 }
 
 /// Templates for the five UTM parameters. An absent field says nothing; an empty one says that there is to be none.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(remote = "Self", deny_unknown_fields, default)]
 pub struct UtmTemplate {
     /// `utm_source`.
@@ -204,6 +207,18 @@ fn encoded(value: &str) -> String {
     let pieces = form_urlencoded::byte_serialize(value.as_bytes());
     pieces.map(|piece| if piece == "+" { "%20" } else { piece }).collect()
 }
+
+impl utoipa::PartialSchema for UtmPattern {
+    fn schema() -> RefOr<Schema> {
+        let names = PLACEHOLDERS.map(|name| name.trim_matches(['{', '}'])).join("|");
+        described::plain("Text in which {influencer}, {platform}, {post} and {campaign} are filled in.")
+            .max_length(Some(PATTERN_MAX_CHARS))
+            .pattern(Some(format!(r"^(?:[^{{}}\x00-\x1F\x7F-\x9F]|\{{(?:{names})\}})*$")))
+            .into()
+    }
+}
+
+impl ToSchema for UtmPattern {}
 
 impl<'de> Deserialize<'de> for UtmPattern {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

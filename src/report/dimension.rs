@@ -21,7 +21,7 @@ pub enum Dimension {
     Time(Bucket),
 }
 
-const DIMENSIONS: [(&str, Dimension); 16] = [
+pub(super) const DIMENSIONS: [(&str, Dimension); 16] = [
     ("campaign", Dimension::Entity(Entity::Campaign)),
     ("influencer", Dimension::Entity(Entity::Influencer)),
     ("tier", Dimension::Tier),

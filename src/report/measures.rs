@@ -231,6 +231,11 @@ impl Measures {
         matches!(name, "revenue" | "refunds" | "net_revenue" | "value_per_sale")
     }
 
+    /// Whether a measure is a word and no figure.
+    pub(super) fn is_word(name: &str) -> bool {
+        name == "engagement_basis"
+    }
+
     /// The names of [`Measures::values`].
     pub(super) fn names() -> Vec<&'static str> {
         Self::default().values().into_iter().map(|(name, _)| name).collect()

@@ -2,6 +2,7 @@
 
 mod bucket;
 pub mod csv;
+mod described;
 mod dimension;
 mod gather;
 mod measures;

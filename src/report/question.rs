@@ -14,8 +14,8 @@ use crate::store::figures::{Entity, EntityKey};
 /// Days of a report that names none, today included.
 const DEFAULT_DAYS: i64 = 30;
 /// Rows of a page where the question names none, and at most.
-const LIMIT: std::ops::RangeInclusive<usize> = 1..=10_000;
-const DEFAULT_LIMIT: usize = 1000;
+pub(super) const LIMIT: std::ops::RangeInclusive<usize> = 1..=10_000;
+pub(super) const DEFAULT_LIMIT: usize = 1000;
 
 /// A parameter that cannot be answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use sqlx::any::AnyRow;
+use utoipa::ToSchema;
 
 use super::columns::{self, Value};
 use super::{Record, Store, StoreError};
@@ -12,7 +13,7 @@ use crate::domain::tier::TierBounds;
 use crate::domain::time::Instant;
 
 /// A brand, as stored and as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Brand {
     /// Its id.
     pub id: BrandId,
@@ -22,7 +23,7 @@ pub struct Brand {
     pub currency: Currency,
     /// Governs tier months, cost dates and the default zone of reports.
     pub timezone: TimeZoneName,
-    /// The query parameter that carries click ids; `None`: codes only.
+    /// The query parameter that carries click ids; null: codes only.
     pub click_param: Option<ClickParam>,
     /// Where influencer tiers begin.
     pub tier_bounds: TierBounds,

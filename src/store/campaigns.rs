@@ -3,6 +3,7 @@
 use serde::Serialize;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
+use utoipa::ToSchema;
 
 use super::columns::{self, Value};
 use super::{Link, Record, Scope, Store, StoreError, Work, records, take_feed};
@@ -14,7 +15,7 @@ use crate::domain::time::Instant;
 use crate::domain::utm::UtmTemplate;
 
 /// A campaign, as stored and as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Campaign {
     /// Its id.
     pub id: CampaignId,

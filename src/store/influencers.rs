@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use sqlx::any::AnyRow;
+use utoipa::ToSchema;
 
 use super::columns::{self, Value};
 use super::{Record, StoreError};
@@ -11,7 +12,7 @@ use crate::domain::text::{Email, Handle, Label, Name};
 use crate::domain::time::Instant;
 
 /// An influencer, as stored and as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Influencer {
     /// Their id.
     pub id: InfluencerId,

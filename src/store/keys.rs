@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use sqlx::any::AnyRow;
+use utoipa::ToSchema;
 
 use super::columns::{self, Value};
 use super::{Record, Store, StoreError, Work, records, take_feed};
@@ -11,11 +12,11 @@ use crate::domain::text::Name;
 use crate::domain::time::Instant;
 
 /// A key, as stored and as the API lists it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ApiKey {
     /// Its id.
     pub id: KeyId,
-    /// Its brand; `None` for operators.
+    /// Its brand; null for operators.
     pub brand_id: Option<BrandId>,
     /// What it may do.
     pub role: Role,

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use sqlx::any::AnyRow;
+use utoipa::ToSchema;
 
 use super::columns::{self, Value};
 use super::{Campaign, Record, StoreError};
@@ -18,7 +19,7 @@ mod mint;
 pub use mint::{LinkDraft, LinkEdit, PostChoice, SlugPolicy};
 
 /// A link, as stored and as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Link {
     /// Its id.
     pub id: LinkId,

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
+use utoipa::ToSchema;
 
 use super::columns::{self, Value};
 use super::{Record, StoreError, records};
@@ -11,7 +12,7 @@ use crate::domain::text::{Label, Name, Platform};
 use crate::domain::time::Instant;
 
 /// A post, as stored and as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Post {
     /// Its id.
     pub id: PostId,

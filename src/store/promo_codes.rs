@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 use sqlx::any::AnyRow;
+use utoipa::ToSchema;
 
 use super::columns::{self, Value};
 use super::{Record, Store, StoreError};
@@ -15,7 +16,7 @@ use crate::domain::text::{CodeText, Email};
 use crate::domain::time::Instant;
 
 /// A promo code, as stored and as the API shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct PromoCode {
     /// Its id.
     pub id: PromoCodeId,

@@ -16,6 +16,7 @@ pub(crate) const WEEK: &str = "&from=2026-11-02&to=2026-11-06";
 pub(crate) struct Campaign {
     pub(crate) service: Service,
     pub(crate) api: Api,
+    pub(crate) clock: Clock,
     pub(crate) mia: Stage,
     pub(crate) bo: Stage,
     /// Slugs of their links.
@@ -50,6 +51,7 @@ impl Campaign {
         Self {
             service,
             api,
+            clock,
             mia,
             bo,
             slugs,
@@ -125,14 +127,13 @@ impl Campaign {
         ));
     }
 
-    pub(crate) fn refunded(&self, refund: &str, order: &str, at: &str, amount: i64, currency: &str, state: &str) {
-        self.insert(format!(
-            "INSERT INTO refunds (id, brand_id, source, order_id, refund_id, state, conversion_id, amount, currency,
-                refunded_at_ms, accepted_at_ms, facts, journal_num, seq)
-            SELECT 'rfd_{refund}', brand_id, 'api', external_id, '{refund}', '{state}', id, {amount}, '{currency}', {},
-                0, '{{}}', 0, 0 FROM conversions WHERE external_id = '{order}'",
-            ms(at)
-        ));
+    /// A refund, in `amount` or `gross_amount`, that was taken off its order.
+    #[track_caller]
+    pub(crate) fn refund(&self, order: &str, at: &str, field: &str, cents: i64, currency: &str) {
+        let mut body = json!({"order_id": order, "refund_id": format!("{order} {at}"), "refunded_at": at});
+        body[field] = json!({"amount": cents, "currency": currency});
+        let request = self.api.request("POST", "/v1/refunds").header("Prefer", "wait=30");
+        assert_eq!(self.api.send(&request.json(&body)).expect(200)["state"], "applied");
     }
 }
 
