@@ -217,7 +217,10 @@ async fn main() -> Outcome<()> {
     let peak = ground::memory_mib("VmHWM")?;
     bar.finish_and_clear();
 
-    let verified = running.store.verify(|_| ()).await?;
+    let verified = running
+        .store
+        .verify(linkledger::agents::AGENT_DATA_VERSION, |_| ())
+        .await?;
     running.stop().await;
     #[allow(clippy::cast_precision_loss, reason = "figures to be read")]
     let (clicks, mib) = (wanted as f64, journal_bytes as f64 / f64::from(1 << 20));

@@ -16,7 +16,7 @@
 //! # What always holds
 //! 1. Every 302 that a client fully received is exactly one click in the store, whatever process
 //!    dies in between (a power cut may cost the last `JOURNAL_SYNC_MS`; a full journal is counted).
-//! 2. Rollups are what a recount of the raw clicks gives, and a cursor is the highest committed
+//! 2. Rollups and visitors are what a recount of the raw clicks gives, and a cursor is the highest committed
 //!    sequence, without holes. `linkledger verify` checks it.
 //! 3. Money is integer minor units with a currency.
 //! 4. The visitor is never made to wait for the store or the worker.

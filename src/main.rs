@@ -38,6 +38,15 @@ enum Command {
     ///
     /// Takes no lock and reads one snapshot, so it may run beside a serving process.
     Verify,
+    /// Read stored user agents again after their data changed, and count their clicks anew.
+    ///
+    /// Takes up agents that were read by data of another version. May run beside a serving process, may
+    /// be broken off, and is then run again.
+    Reclassify {
+        /// Read every user agent again and count everything that hangs on them anew.
+        #[arg(long)]
+        all: bool,
+    },
     /// Manage API keys.
     Key {
         #[command(subcommand)]
@@ -102,6 +111,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Serve(serve) => command::serve(&config, serve.role.unwrap_or(Roles::ALL)).await,
         Command::Replay(replay) => command::replay(&config, &replay.file, replay.concurrency, replay.top).await,
         Command::Verify => command::verify(&config).await,
+        Command::Reclassify { all } => command::reclassify(&config, all).await,
         Command::Key {
             command: KeyCommand::Create { brand, role, name },
         } => command::create_key(&config, &brand, role, &name).await,

@@ -146,6 +146,7 @@ fn every_command_explains_itself_and_wrong_ones_are_refused() {
         &["serve", "--help"],
         &["replay", "--help"],
         &["verify", "--help"],
+        &["reclassify", "--help"],
         &["migrate", "--help"],
         &["key", "--help"],
         &["key", "create", "--help"],

@@ -1,11 +1,13 @@
 //! What the commands do, and what they print.
 
 mod progress;
+mod reclassify;
 mod replay;
 mod serve;
 
 use std::process::ExitCode;
 
+use crate::agents::AGENT_DATA_VERSION;
 use crate::api::{NewKey, draw_key};
 use crate::app::StartError;
 use crate::clock::Clock;
@@ -14,6 +16,7 @@ use crate::domain::role::Role;
 use crate::domain::text::{Name, TextError};
 use crate::replay::ReplayError;
 use crate::store::{ApiKey, Store, StoreError};
+pub use reclassify::reclassify;
 pub use replay::replay;
 pub use serve::serve;
 
@@ -46,6 +49,9 @@ pub enum Failure {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Two of them would undo each other's work.
+    #[error("another `linkledger reclassify` is under way in this data directory")]
+    UnderWay,
     /// There is nothing to work on.
     #[error("there is no store in {0}; start `linkledger` once, or name another LINKLEDGER_DATA_DIR")]
     NoStore(String),
@@ -121,7 +127,7 @@ pub async fn verify(config: &Config) -> Result<ExitCode, Failure> {
     let store = existing_store(config).await?;
     let bar = progress::steps(Store::verify_steps());
     let verified = store
-        .verify(|check| {
+        .verify(AGENT_DATA_VERSION, |check| {
             bar.set_message(check);
             bar.inc(1);
         })
@@ -132,6 +138,12 @@ pub async fn verify(config: &Config) -> Result<ExitCode, Failure> {
         "Recounted {} clicks and {} conversions of {} journals.",
         verified.clicks, verified.conversions, verified.journals
     );
+    if verified.outdated_agents > 0 {
+        println!(
+            "{} user agents were read by data of another version; `linkledger reclassify` reads them again.",
+            verified.outdated_agents
+        );
+    }
     if verified.mismatches.is_empty() {
         println!("The books agree.");
         return Ok(ExitCode::SUCCESS);

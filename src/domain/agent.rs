@@ -49,14 +49,10 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// What a click by this agent counts as: what the request said about itself comes first, because
-    /// a person's browser prefetches, too.
+    /// What a click by this agent counts as.
     #[must_use]
     pub fn class_of(&self, flags: ClickFlags) -> (ClickClass, Cow<'static, str>) {
-        match ClickClass::of_request(flags) {
-            (ClickClass::Human, _) => (self.class, self.reason.clone()),
-            (class, reason) => (class, Cow::Borrowed(reason)),
-        }
+        ClickClass::of_click(flags, (self.class, self.reason.clone()))
     }
 }
 

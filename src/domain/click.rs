@@ -184,10 +184,28 @@ impl ClickClass {
         }
     }
 
+    /// The class with its reason: what the request said about itself comes first, because a person's browser
+    /// prefetches, too; then what its user agent says.
+    #[must_use]
+    pub fn of_click<R: From<&'static str>>(flags: ClickFlags, by_agent: (Self, R)) -> (Self, R) {
+        match Self::of_request(flags) {
+            (Self::Human, _) => by_agent,
+            (class, reason) => (class, reason.into()),
+        }
+    }
+
     /// The code that the store keeps.
     #[must_use]
     pub const fn code(self) -> u8 {
         self as u8
+    }
+
+    /// The class with this code; `None` for a code of a newer version.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        [Self::Human, Self::Bot, Self::Prefetch, Self::Preview]
+            .into_iter()
+            .find(|class| class.code() == code)
     }
 
     /// The name in metrics.

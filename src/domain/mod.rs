@@ -35,3 +35,4 @@ pub mod text;
 pub mod tier;
 pub mod time;
 pub mod utm;
+pub mod visitors;

@@ -10,6 +10,7 @@ use super::measures::Measures;
 use super::question::{DEFAULT_LIMIT, LIMIT};
 use super::{Report, ReportQuestion};
 use crate::domain::id::{CampaignId, InfluencerId, LinkId, PostId, PromoCodeId};
+use crate::domain::tier::Tier;
 use crate::store::figures::Entity;
 
 /// What `from` and `to` take.
@@ -105,6 +106,10 @@ impl IntoParams for ReportQuestion {
         ];
         parameters.extend(DIMENSIONS.iter().filter_map(|(name, dimension)| match dimension {
             Dimension::Entity(entity) => Some(filter(name, *entity)),
+            Dimension::Tier => {
+                let tiers = text().enum_values(Some(Tier::ALL.map(Tier::as_str)));
+                Some(parameter(name, "Only influencers of this size.", tiers))
+            }
             Dimension::Time(_) => None,
         }));
         parameters
@@ -113,12 +118,16 @@ impl IntoParams for ReportQuestion {
 
 /// An object with every measure.
 fn measured() -> ObjectBuilder {
-    let number = || {
-        let types = SchemaType::from_iter([Type::Number, Type::Null]);
-        Object::builder().schema_type(types)
-    };
     Measures::names().into_iter().fold(Object::builder(), |object, name| {
-        object.property(name, number()).required(name)
+        let value = if Measures::is_word(name) {
+            Type::String
+        } else {
+            Type::Number
+        };
+        let types = SchemaType::from_iter([value, Type::Null]);
+        object
+            .property(name, Object::builder().schema_type(types))
+            .required(name)
     })
 }
 
@@ -140,6 +149,8 @@ impl PartialSchema for Report {
             .required("unattributed_conversions")
             .property("unattributed_revenue", whole())
             .required("unattributed_revenue")
+            .property("unattributed_refunds", whole())
+            .required("unattributed_refunds")
             .property("other_currencies", other.to_array_builder())
             .required("other_currencies");
         let cursor = Object::builder().schema_type(SchemaType::from_iter([Type::String, Type::Null]));

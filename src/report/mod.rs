@@ -4,6 +4,7 @@ mod bucket;
 pub mod csv;
 mod described;
 mod dimension;
+mod gather;
 mod measures;
 mod question;
 mod run;

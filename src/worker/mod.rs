@@ -5,6 +5,7 @@
 
 mod attribute;
 mod decode;
+mod reclassify;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,8 @@ use crate::shutdown::Stopping;
 use crate::store::commit::{Batch, CONTRADICTS_FIRST, Committer, Outcome, Outcomes, RefundOutcome};
 use crate::store::{Store, StoreError};
 use crate::stream::{Cursors, LocalFeed, Progress, Stretch};
+
+pub use reclassify::{Progress as ReclassifyProgress, Reclassified, reclassify};
 
 /// Records of one transaction. Larger batches commit faster and are seen later.
 const BATCH_MAX_RECORDS: usize = 20_000;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use linkledger::agents::AGENT_DATA_VERSION;
 use linkledger::domain::click_id::{ClickId, ClickIdKeys};
 use linkledger::domain::secret::Secrets;
 use linkledger::store::{STORE_FILE, Store};
@@ -112,7 +113,7 @@ impl Books {
     pub(crate) fn mismatches(&self) -> Vec<String> {
         self.runtime.block_on(async {
             let store = Store::open(&self.path).await.expect("the store opens");
-            let verified = store.verify(|_| ()).await.expect("verify answers");
+            let verified = store.verify(AGENT_DATA_VERSION, |_| ()).await.expect("verify answers");
             store.close().await;
             let told = |m: &linkledger::store::Mismatch| format!("{}: {}", m.check, m.detail);
             verified.mismatches.iter().map(told).collect()

@@ -15,6 +15,19 @@ const REMEMBERED_MAX: usize = 50_000;
 /// Families and hosts are cut here, in bytes: what is longer was made up.
 const FACET_MAX_BYTES: usize = 100;
 
+/// A family or a host among the facets.
+fn family(text: &str) -> &str {
+    crate::domain::text::cut(text, FACET_MAX_BYTES)
+}
+
+/// A facet in words: country, device, system, browser and referrer.
+pub(in crate::store) type FacetTexts = [String; 5];
+
+/// The facet of what stored rows say.
+pub(in crate::store) fn facet_texts([country, device, os, browser, referrer]: [&str; 5]) -> FacetTexts {
+    [country, device, family(os), family(browser), family(referrer)].map(str::to_owned)
+}
+
 /// What rollups tell clicks apart by, besides link and time.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Facet {
@@ -27,14 +40,25 @@ pub(super) struct Facet {
 
 impl Facet {
     pub(super) fn of(click: &ClickRow) -> Self {
-        let cut = |text: &str| crate::domain::text::cut(text, FACET_MAX_BYTES).into();
         Self {
             country: click.country.clone(),
             device: click.agent.device,
-            os: cut(&click.agent.os),
-            browser: cut(&click.agent.browser),
-            referrer: cut(&referrer_host(&click.referrer)),
+            os: family(&click.agent.os).into(),
+            browser: family(&click.agent.browser).into(),
+            referrer: family(&referrer_host(&click.referrer)).into(),
         }
+    }
+}
+
+impl Facet {
+    fn texts(&self) -> [&str; 5] {
+        [
+            &self.country,
+            self.device.name(),
+            &self.os,
+            &self.browser,
+            &self.referrer,
+        ]
     }
 }
 
@@ -104,7 +128,7 @@ impl Dictionaries {
 
         make_room(&mut self.facets);
         for facet in unknown(&self.facets, facets.iter()) {
-            let id = insert_facet(conn, facet).await?;
+            let id = facet_id(conn, &facet.texts()).await?;
             self.facets.insert(facet.clone(), id);
         }
         Ok(())
@@ -142,16 +166,16 @@ async fn insert_agent(conn: &mut SqliteConnection, text: &str, agent: &Agent, ve
     Ok(id)
 }
 
-async fn insert_facet(conn: &mut SqliteConnection, facet: &Facet) -> Result<i64, StoreError> {
+/// The number of a facet, which is made where it is new.
+pub(in crate::store) async fn facet_id(
+    conn: &mut SqliteConnection,
+    facet: &[impl AsRef<str>; 5],
+) -> Result<i64, StoreError> {
     let sql = "INSERT INTO facets (country, device, os, browser, referrer) VALUES ($1, $2, $3, $4, $5)
         ON CONFLICT (country, device, os, browser, referrer) DO UPDATE SET country = country RETURNING id";
-    let id = sqlx::query_scalar(sql)
-        .bind(&*facet.country)
-        .bind(facet.device.name())
-        .bind(&*facet.os)
-        .bind(&*facet.browser)
-        .bind(&*facet.referrer)
-        .fetch_one(conn)
-        .await?;
-    Ok(id)
+    let mut query = sqlx::query_scalar(sql);
+    for text in facet {
+        query = query.bind(text.as_ref());
+    }
+    Ok(query.fetch_one(conn).await?)
 }

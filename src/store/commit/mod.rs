@@ -24,6 +24,7 @@ pub use batch::{
     Rejection,
 };
 use dictionary::Dictionaries;
+pub(super) use dictionary::{FacetTexts, facet_id, facet_texts};
 use rejections::NotCounted;
 
 /// Writes batches. One per worker: it remembers the dictionaries' ids between batches.
