@@ -1,8 +1,10 @@
 //! What the commands do, and what they print.
 
+mod demo;
 mod progress;
 mod replay;
 mod serve;
+mod written;
 
 use std::process::ExitCode;
 
@@ -10,10 +12,12 @@ use crate::api::{NewKey, draw_key};
 use crate::app::StartError;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
+use crate::demo::DemoError;
 use crate::domain::role::Role;
 use crate::domain::text::{Name, TextError};
 use crate::replay::ReplayError;
 use crate::store::{ApiKey, Store, StoreError};
+pub use demo::{Asked, demo};
 pub use replay::replay;
 pub use serve::serve;
 
@@ -35,6 +39,9 @@ pub enum Failure {
     /// A replay.
     #[error(transparent)]
     Replay(#[from] ReplayError),
+    /// A demo.
+    #[error(transparent)]
+    Demo(#[from] DemoError),
     /// A key's name.
     #[error("--name: {0}")]
     Name(#[from] TextError),
