@@ -39,6 +39,8 @@ pub struct Metrics {
     pub worker_retries: IntCounter,
     /// Conversions committed, by source, event and state.
     pub conversions: IntCounterVec,
+    /// Refunds committed, by state.
+    pub refunds: IntCounterVec,
     /// Outcomes of attribution: `attributed`, or the reason.
     pub attribution: IntCounterVec,
     /// Events that were not counted, by reason.
@@ -157,6 +159,7 @@ impl Metrics {
                 "Conversions committed.",
                 &["source", "event", "state"],
             ),
+            refunds: counters(r, "refunds_total", "Refunds committed.", &["state"]),
             attribution: counters(r, "attribution_total", "Outcomes of attribution.", &["outcome"]),
             rejections: counters(r, "rejections_total", "Events that were not counted.", &["reason"]),
             links_loaded: gauge(r, "links_loaded", "Links in memory."),

@@ -146,3 +146,6 @@ CREATE INDEX touchpoints_code ON touchpoints (promo_code_id) WHERE promo_code_id
 
 ALTER TABLE rejections ADD COLUMN retried_at_ms BIGINT;
 CREATE INDEX rejections_page ON rejections (brand_id, rejected_at_ms);
+
+-- Refunds find their orders by the shop's own id.
+CREATE INDEX conversions_external ON conversions (brand_id, source, external_id);

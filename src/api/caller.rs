@@ -120,6 +120,11 @@ impl Caller {
         })
     }
 
+    /// Whether the request is about one brand because the key or the caller says so, and not by default.
+    pub(super) const fn narrowed(&self) -> bool {
+        self.gate.brand.is_some() || self.named_brand.is_some()
+    }
+
     /// The key's own brand; `None` for operators, who see all.
     pub(super) const fn own_brand(&self) -> Option<BrandId> {
         self.gate.brand

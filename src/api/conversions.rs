@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -11,24 +10,23 @@ use serde_json::{Value, json};
 use super::Api;
 use super::body::{Body, read};
 use super::caller::Caller;
+use super::events::{self, Waited, wait_until_counted, wait_wanted};
 use super::explain;
 use super::parameters::Parameters;
-use super::problem::{PROBLEM_JSON, Problem};
+use super::problem::Problem;
 use crate::domain::conversion::{
-    CONVERSION_KIND, CONVERSION_VERSION, ConversionId, ConversionInput, Event, NewConversion, SOURCE_API,
+    CONVERSION_KIND, CONVERSION_VERSION, ConversionInput, Event, NewConversion, SOURCE_API,
 };
+use crate::domain::event_id::ConversionId;
 use crate::domain::id::BrandId;
 use crate::domain::invalid::{FieldError, Invalid};
+use crate::domain::money::Money;
 use crate::domain::role::Need;
 use crate::intake::{Receipt, Submission};
 use crate::store::{ConversionFilter, StoreError, StoredConversion};
 
 /// Conversions of one request.
 const ARRAY_MAX: usize = 500;
-/// The longest that a caller may ask to wait, in seconds.
-const WAIT_MAX_SECONDS: u64 = 30;
-/// How often a waiting request looks when no worker of this process tells it.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
@@ -120,101 +118,35 @@ fn check(api: &Api, brand: BrandId, raw: &str) -> Result<NewConversion, Invalid>
 }
 
 fn accepted(conversion: &NewConversion) -> Value {
-    json!({"id": conversion.id(), "state": "accepted"})
+    events::accepted(&conversion.id())
 }
 
 async fn submit(api: &Api, conversions: &[NewConversion]) -> Result<Receipt, Problem> {
-    let record = |conversion: &NewConversion| Submission {
+    events::submit(api, conversions.iter().map(record).collect()).await
+}
+
+/// A conversion as the journal carries it.
+pub(super) fn record(conversion: &NewConversion) -> Submission {
+    Submission {
         version: CONVERSION_VERSION,
         kind: CONVERSION_KIND,
         payload: serde_json::to_vec(conversion).expect("domain types have plain keys"),
-    };
-    let receipt = api.intake.submit(conversions.iter().map(record).collect()).await?;
-    api.progress.hurry();
-    Ok(receipt)
-}
-
-/// `Prefer: wait=5` (RFC 7240); other preferences are not ours and are ignored.
-fn wait_wanted(request: &HttpRequest) -> Result<Option<Duration>, Problem> {
-    for header in request.headers().get_all("prefer") {
-        let Ok(text) = header.to_str() else { continue };
-        for preference in text.split([',', ';']) {
-            let Some((name, value)) = preference.split_once('=') else {
-                continue;
-            };
-            if !name.trim().eq_ignore_ascii_case("wait") {
-                continue;
-            }
-            let seconds: u64 = value
-                .trim()
-                .trim_matches('"')
-                .parse()
-                .map_err(|_| Problem::unparsable("Prefer: wait takes whole seconds, as in `Prefer: wait=5`."))?;
-            return Ok(Some(Duration::from_secs(seconds.min(WAIT_MAX_SECONDS))));
-        }
-    }
-    Ok(None)
-}
-
-/// Whether the store has this very submission before the wait runs out.
-async fn wait_until_counted(api: &Api, receipt: Receipt, wait: Option<Duration>) -> bool {
-    let Some(wait) = wait else { return false };
-    let journal = receipt.journal.to_string();
-    let wanted = i64::try_from(receipt.last_seq).unwrap_or(i64::MAX);
-    let mut commits = api.progress.commits();
-    let counted = async {
-        loop {
-            // Marked as seen before looking, so that no commit falls between.
-            commits.borrow_and_update();
-            if api.store.cursor(&journal).await.is_ok_and(|cursor| cursor >= wanted) {
-                return;
-            }
-            let _ = tokio::time::timeout(LOOK_EVERY, commits.changed()).await;
-        }
-    };
-    tokio::time::timeout(wait, counted).await.is_ok()
-}
-
-struct Waited {
-    status: StatusCode,
-    body: Value,
-}
-
-impl From<Waited> for HttpResponse {
-    fn from(waited: Waited) -> Self {
-        let mut answer = Self::build(waited.status);
-        if waited.status.is_client_error() {
-            answer.insert_header((CONTENT_TYPE, PROBLEM_JSON));
-        }
-        answer.json(waited.body)
     }
 }
 
 /// What became of a submission that the store has: the conversion, or why it stands otherwise.
-async fn outcome(api: &Api, conversion: &NewConversion) -> Result<Waited, Problem> {
+pub(super) async fn outcome(api: &Api, conversion: &NewConversion) -> Result<Waited, Problem> {
     let stored = match api.store.conversion(conversion.brand, &conversion.id()).await {
         Err(StoreError::NotFound { .. }) => {
-            return Ok(Waited {
-                status: StatusCode::ACCEPTED,
-                body: accepted(conversion),
-            });
+            return Ok(Waited::new(StatusCode::ACCEPTED, accepted(conversion)));
         }
         other => other?,
     };
     let same = stored.facts.amount == conversion.amount;
     if same {
-        return Ok(Waited {
-            status: StatusCode::OK,
-            body: shown(&stored),
-        });
+        return Ok(Waited::new(StatusCode::OK, shown(&stored)));
     }
-    let detail = "This event was counted before with another amount. The first stands; this one is not counted.";
-    let mut problem = serde_json::to_value(Problem::new(StatusCode::CONFLICT, detail)).unwrap_or_default();
-    problem["conversion"] = shown(&stored);
-    Ok(Waited {
-        status: StatusCode::CONFLICT,
-        body: problem,
-    })
+    Ok(Waited::contradicted("conversion", shown(&stored)))
 }
 
 /// A conversion as the API shows it. Commission joins with the ledger.
@@ -243,6 +175,7 @@ pub(super) fn shown(stored: &StoredConversion) -> Value {
         "reason": stored.reason,
         "amount": facts.amount,
         "gross_amount": facts.gross_amount,
+        "refunded": facts.amount.map(|amount| Money { amount: stored.refunded, ..amount }),
         "occurred_at": stored.occurred_at,
         "credits": credits,
     })

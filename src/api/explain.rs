@@ -6,8 +6,10 @@ use serde_json::{Value, json};
 use super::Api;
 use super::caller::Caller;
 use super::conversions;
+use super::decisions;
 use super::parameters::Parameters;
 use super::problem::Problem;
+use super::refunds;
 use crate::domain::attribution::Why;
 use crate::domain::role::Need;
 use crate::store::StoredTouchpoint;
@@ -22,6 +24,8 @@ pub(super) async fn explain(
     Parameters::of(&request).done()?;
     let (id, stored) = conversions::find(&api, brand, &path).await?;
     let touchpoints = api.store.touchpoints(&id).await?;
+    let decisions = api.store.decisions(&id).await?;
+    let refunds = api.store.refunds_of(&id).await?;
     let deciding = touchpoints
         .iter()
         .find(|touch| touch.verdict == "credited" && touch.window_days.is_some());
@@ -33,10 +37,16 @@ pub(super) async fn explain(
             .any(|touch| touch.kind == kind && touch.verdict == "credited")
     };
     let credited = (credited("click"), credited("promo_code"));
-    explained["why"] = sentence(&stored.state, stored.reason.as_deref(), credited).into();
+    explained["why"] = match decisions.last() {
+        // What a person decided last is why it stands as it does.
+        Some(last) => last.decision.sentence().into(),
+        None => sentence(&stored.state, stored.reason.as_deref(), credited).into(),
+    };
     explained["rule"] = json!({"model": "last_touch", "window_days": window_days});
     explained["deal"] = Value::Null;
     explained["touchpoints"] = touchpoints.iter().map(shown).collect::<Vec<_>>().into();
+    explained["decisions"] = decisions.iter().map(decisions::shown).collect::<Vec<_>>().into();
+    explained["refunds"] = refunds.iter().map(refunds::shown).collect::<Vec<_>>().into();
     Ok(HttpResponse::Ok().json(explained))
 }
 

@@ -7,6 +7,8 @@ mod brands;
 mod caller;
 mod campaigns;
 mod conversions;
+mod decisions;
+mod events;
 mod explain;
 mod influencers;
 mod keys;
@@ -16,6 +18,8 @@ mod posts;
 mod problem;
 mod promo_codes;
 mod qr;
+mod refunds;
+mod rejections;
 mod reports;
 mod resource;
 
@@ -109,6 +113,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
     links::routes(config);
     promo_codes::routes(config);
     conversions::routes(config);
+    decisions::routes(config);
+    refunds::routes(config);
+    rejections::routes(config);
     reports::routes(config);
     config.default_service(web::to(unknown_address));
 }

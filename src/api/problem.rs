@@ -44,6 +44,14 @@ impl Problem {
         }
     }
 
+    pub(super) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(super) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, detail)
+    }
+
     pub(super) fn unparsable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
@@ -115,6 +123,7 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::NotFound { what } => Self::not_found(what),
             StoreError::Invalid(invalid) => invalid.into(),
+            StoreError::Conflict(detail) => Self::conflict(detail),
             passing if passing.is_passing() => {
                 tracing::error!(error = %passing, "a request could not be answered");
                 Self::new(

@@ -143,6 +143,7 @@ pub async fn start(config: &Config, roles: Roles, clock: Clock) -> Result<Runnin
         stopping.clone(),
     ));
     background.spawn(tasks::keep_salts(store.clone(), salts, clock.clone(), stopping.clone()));
+    background.spawn(tasks::forget_rejections(store.clone(), clock.clone(), stopping.clone()));
     background.spawn(tasks::write_snapshots(
         Arc::clone(&catalog),
         data_dir.snapshot(),

@@ -21,6 +21,7 @@ const TEND_JOURNALS_EVERY: Duration = Duration::from_secs(1);
 const FOLLOW_FEED_EVERY: Duration = Duration::from_millis(500);
 const SALTS_EVERY: Duration = Duration::from_secs(600);
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(60);
+const FORGET_REJECTIONS_EVERY: Duration = Duration::from_secs(3600);
 const FORGET_CLIENTS_EVERY: Duration = Duration::from_secs(60);
 
 /// Waits for the next beat; `false` when the process is ending.
@@ -96,5 +97,19 @@ pub(super) async fn write_snapshots(catalog: Arc<Catalog>, path: PathBuf, mut st
 pub(super) async fn forget_quiet_clients(redirector: web::Data<Redirector>, mut stopping: Stopping) {
     while beat(FORGET_CLIENTS_EVERY, &mut stopping).await {
         redirector.forget_quiet_clients();
+    }
+}
+
+/// Rejections are kept for a month. One more hour does no harm when the store does not answer.
+pub(super) async fn forget_rejections(store: Store, clock: Clock, mut stopping: Stopping) {
+    loop {
+        match store.forget_rejections(clock.now()).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "rejections older than 30 days were deleted"),
+            Err(error) => tracing::warn!(%error, "old rejections could not be deleted"),
+        }
+        if !beat(FORGET_REJECTIONS_EVERY, &mut stopping).await {
+            return;
+        }
     }
 }

@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::id::{BASE32, BrandId};
+use super::event_id::ConversionId;
+use super::id::BrandId;
 use super::invalid::Invalid;
 use super::money::Money;
 use super::text::{Email, ExternalId, TextError};
@@ -99,46 +100,6 @@ impl fmt::Display for Event {
             Self::Renewal => "renewal",
             Self::Custom(name) => return write!(f, "custom:{name}"),
         })
-    }
-}
-
-/// A conversion's id: a function of brand, source, event and external id, so that a repeat gets
-/// the same one on every node without asking anybody.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub struct ConversionId(Box<str>);
-
-const CONVERSION_ID_DIGITS: usize = 24;
-
-impl ConversionId {
-    /// The id of this identity. 120 bits, so that no two orders of a lifetime share one.
-    #[must_use]
-    pub fn of(brand: BrandId, source: &str, event: &Event, external_id: &ExternalId) -> Self {
-        let mut hasher = blake3::Hasher::new_derive_key("linkledger 2026 conversion id v1");
-        hasher.update(&brand.number().to_le_bytes());
-        for part in [source, &event.to_string(), external_id.as_str()] {
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(part.as_bytes());
-        }
-        let hash = hasher.finalize();
-        let mut text = String::from("cnv_");
-        for byte in &hash.as_bytes()[..CONVERSION_ID_DIGITS] {
-            text.push(char::from(BASE32[usize::from(byte & 31)]));
-        }
-        Self(text.into())
-    }
-
-    /// Reads an id as the API returned it; `None` when it is spelled otherwise.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let digits = text.strip_prefix("cnv_")?;
-        let known = digits.len() == CONVERSION_ID_DIGITS && digits.bytes().all(|b| BASE32.contains(&b));
-        known.then(|| Self(text.into()))
-    }
-
-    /// The id's text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
     }
 }
 
@@ -273,11 +234,7 @@ impl NewConversion {
             input.gross_amount.as_ref(),
             &mut wrong,
         );
-        if let Some(at) = input.occurred_at
-            && (at < OCCURRED_EARLIEST || at.ms() > now.ms() + OCCURRED_AHEAD_MAX_MS)
-        {
-            wrong.add("occurred_at", "must lie between the year 2000 and tomorrow");
-        }
+        check_occurred("occurred_at", input.occurred_at, now, &mut wrong);
         wrong.or()?;
         Ok(Self {
             brand,
@@ -310,6 +267,13 @@ impl NewConversion {
 /// what is kept is for the explanation, and a genuine one needs neither.
 fn clean(given: &str) -> String {
     super::text::cut(given, GIVEN_TEXT_MAX_BYTES).replace(char::is_control, "\u{fffd}")
+}
+
+/// When a shop says that something happened: history, but neither a mistyped year nor the future.
+pub(super) fn check_occurred(field: &str, at: Option<Instant>, now: Instant, wrong: &mut Invalid) {
+    if at.is_some_and(|at| at < OCCURRED_EARLIEST || at.ms() > now.ms() + OCCURRED_AHEAD_MAX_MS) {
+        wrong.add(field, "must lie between the year 2000 and tomorrow");
+    }
 }
 
 fn check_amounts(event: &Event, amount: Option<&Money>, gross: Option<&Money>, wrong: &mut Invalid) {

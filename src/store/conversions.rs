@@ -8,7 +8,8 @@ use sqlx::{AssertSqlSafe, Row as _};
 use super::columns;
 use super::{Store, StoreError};
 use crate::domain::campaign::AttributionRule;
-use crate::domain::conversion::{ConversionId, NewConversion};
+use crate::domain::conversion::NewConversion;
+use crate::domain::event_id::ConversionId;
 use crate::domain::id::{BrandId, CampaignId, InfluencerId, LinkId, PromoCodeId};
 use crate::domain::link::LinkOwner;
 use crate::domain::time::Instant;
@@ -26,6 +27,8 @@ pub struct StoredConversion {
     pub occurred_at: Instant,
     /// What the shop said.
     pub facts: NewConversion,
+    /// What was refunded of its net amount, in minor units.
+    pub refunded: i64,
     /// Who earned it.
     pub credits: Vec<StoredCredit>,
 }
@@ -37,8 +40,8 @@ pub struct StoredCredit {
     pub link_id: Option<LinkId>,
     /// The code that did.
     pub promo_code_id: Option<PromoCodeId>,
-    /// Its campaign.
-    pub campaign_id: CampaignId,
+    /// Its campaign; a sale that a person credited may have none.
+    pub campaign_id: Option<CampaignId>,
     /// Its influencer.
     pub influencer_id: InfluencerId,
     /// The share in basis points.
@@ -75,6 +78,10 @@ pub struct ConversionFilter {
     pub external_id: Option<String>,
 }
 
+/// A conversion's row, and what was refunded of it.
+const SELECT: &str = "SELECT conversions.*, (SELECT CAST(COALESCE(SUM(refunds.amount), 0) AS BIGINT) FROM refunds
+    WHERE refunds.conversion_id = conversions.id AND refunds.state = 'applied') AS refunded FROM conversions";
+
 fn read(row: &AnyRow) -> Result<StoredConversion, StoreError> {
     Ok(StoredConversion {
         id: columns::text(row, "id")?,
@@ -82,6 +89,7 @@ fn read(row: &AnyRow) -> Result<StoredConversion, StoreError> {
         reason: columns::maybe_text(row, "reason")?,
         occurred_at: columns::instant(row, "occurred_at_ms")?,
         facts: columns::json(row, "facts")?,
+        refunded: columns::int(row, "refunded")?,
         credits: Vec::new(),
     })
 }
@@ -92,7 +100,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] when the brand has no such conversion.
     pub async fn conversion(&self, brand: BrandId, id: &ConversionId) -> Result<StoredConversion, StoreError> {
-        let row = sqlx::query("SELECT * FROM conversions WHERE id = $1 AND brand_id = $2")
+        let row = sqlx::query(AssertSqlSafe(format!("{SELECT} WHERE id = $1 AND brand_id = $2")))
             .bind(id.as_str())
             .bind(brand.number())
             .fetch_optional(&self.control)
@@ -116,7 +124,7 @@ impl Store {
         before: Option<(i64, String)>,
         limit: u16,
     ) -> Result<(Vec<StoredConversion>, Option<(i64, String)>), StoreError> {
-        let mut sql = String::from("SELECT * FROM conversions WHERE brand_id = $1");
+        let mut sql = format!("{SELECT} WHERE brand_id = $1");
         let mut texts = Vec::new();
         for (column, wanted) in [
             ("state", &filter.state),
@@ -170,7 +178,7 @@ impl Store {
                 conversion.credits.push(StoredCredit {
                     link_id: columns::maybe_id(row, "link_id")?,
                     promo_code_id: columns::maybe_id(row, "promo_code_id")?,
-                    campaign_id: columns::id(row, "campaign_id")?,
+                    campaign_id: columns::maybe_id(row, "campaign_id")?,
                     influencer_id: columns::id(row, "influencer_id")?,
                     share_bps: columns::int(row, "share_bps")?,
                 });

@@ -14,6 +14,9 @@ pub enum StoreError {
     /// The change contradicts what is stored.
     #[error(transparent)]
     Invalid(#[from] Invalid),
+    /// What is stored does not allow it as it stands now.
+    #[error("{0}")]
+    Conflict(String),
     /// Another writer moved the cursor of this journal: read it again.
     #[error("the cursor of journal {journal} is not where this worker left it")]
     CursorMoved {

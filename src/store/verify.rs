@@ -96,6 +96,22 @@ const CHECKS: &[Check] = &[
             FROM conversions WHERE state IN ('unattributed', 'held') AND reason IS NULL",
     },
     Check {
+        name: "refunds stay within their order",
+        sql: "SELECT conversions.id || ': ' || SUM(refunds.amount) || ' refunded of ' || conversions.amount AS d
+            FROM refunds JOIN conversions ON conversions.id = refunds.conversion_id WHERE refunds.state = 'applied'
+            GROUP BY conversions.id, conversions.amount, conversions.gross_amount
+            HAVING SUM(refunds.amount) > conversions.amount OR SUM(refunds.gross_amount) > conversions.gross_amount",
+    },
+    Check {
+        name: "an applied refund has its order, and none waits for an order that is there",
+        sql: "SELECT refunds.id || ' is ' || refunds.state || ', its order is ' || COALESCE(conversions.id, 'missing') AS d
+            FROM refunds LEFT JOIN conversions ON conversions.brand_id = refunds.brand_id
+                AND conversions.source = refunds.source AND conversions.external_id = refunds.order_id
+                AND conversions.event IN ('sale', 'renewal')
+            WHERE (refunds.state = 'applied' AND (conversions.id IS NULL OR refunds.amount IS NULL))
+                OR (refunds.state = 'pending_order' AND conversions.id IS NOT NULL)",
+    },
+    Check {
         name: "every credit belongs to a conversion",
         sql: "SELECT 'credit of ' || conversion_id AS d FROM credits
             WHERE NOT EXISTS (SELECT 1 FROM conversions WHERE conversions.id = credits.conversion_id)",

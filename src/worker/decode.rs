@@ -7,9 +7,10 @@
 use crate::agents::Agents;
 use crate::domain::click::{CLICK_KIND, CLICK_VERSION, Click, ClickClass};
 use crate::domain::conversion::{CONVERSION_KIND, CONVERSION_VERSION, NewConversion};
+use crate::domain::refund::{NewRefund, REFUND_KIND, REFUND_VERSION};
 use crate::domain::time::{Instant, SECOND_MS};
 use crate::journal::{JournalId, LostWhy, Purpose, Record};
-use crate::store::commit::{Batch, ClickRow, JournalPart, LostRange, Rejection};
+use crate::store::commit::{Batch, ClickRow, JournalPart, LostRange, RefundRow, Rejection};
 use crate::stream::{Items, Stretch};
 
 /// A node's clock may be ahead of the store's by this much before its word is not taken.
@@ -112,6 +113,19 @@ impl Decoded {
             (CONVERSION_KIND, CONVERSION_VERSION) => match serde_json::from_slice(&record.payload) {
                 Ok(conversion) => self.conversions.push(Undecided { part, seq, conversion }),
                 Err(error) => self.reject(part, seq, "conversion", &error.to_string(), &record.payload),
+            },
+            (REFUND_KIND, REFUND_VERSION) => match serde_json::from_slice::<NewRefund>(&record.payload) {
+                Ok(refund) => {
+                    let refunded_at = refund.refunded_at.unwrap_or_else(|| honest(refund.accepted_at, now));
+                    let row = RefundRow {
+                        part,
+                        seq,
+                        refund,
+                        refunded_at,
+                    };
+                    self.batch.refunds.push(row);
+                }
+                Err(error) => self.reject(part, seq, "refund", &error.to_string(), &record.payload),
             },
             _ => return false,
         }

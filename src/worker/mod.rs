@@ -17,7 +17,7 @@ use crate::domain::time::Instant;
 use crate::journal::JournalId;
 use crate::metrics::Metrics;
 use crate::shutdown::Stopping;
-use crate::store::commit::{Batch, Committer, Outcome};
+use crate::store::commit::{Batch, CONTRADICTS_FIRST, Committer, Outcome, Outcomes, RefundOutcome};
 use crate::store::{Store, StoreError};
 use crate::stream::{Cursors, LocalFeed, Progress, Stretch};
 
@@ -203,7 +203,7 @@ impl Seen {
         }
     }
 
-    fn report(self, metrics: &Metrics, outcomes: &[Outcome], now: Instant) {
+    fn report(self, metrics: &Metrics, outcomes: &Outcomes, now: Instant) {
         metrics.clicks_committed.inc_by(self.clicks);
         metrics.clicks_lost.inc_by(self.lost);
         if let Some(oldest) = self.oldest_click {
@@ -212,7 +212,7 @@ impl Seen {
                 .commit_delay_seconds
                 .observe((now.ms() - oldest.ms()).max(0) as f64 / 1000.0);
         }
-        for ((source, event, state, attribution), outcome) in self.conversions.iter().zip(outcomes) {
+        for ((source, event, state, attribution), outcome) in self.conversions.iter().zip(&outcomes.conversions) {
             let state = match outcome {
                 Outcome::Counted(_) => {
                     metrics.attribution.with_label_values(&[*attribution]).inc();
@@ -220,7 +220,7 @@ impl Seen {
                 }
                 Outcome::Repeated(_) => "repeated",
                 Outcome::Contradicted(_) => {
-                    metrics.rejections.with_label_values(&["contradicts_first"]).inc();
+                    metrics.rejections.with_label_values(&[CONTRADICTS_FIRST]).inc();
                     "contradicted"
                 }
             };
@@ -228,6 +228,19 @@ impl Seen {
                 .conversions
                 .with_label_values(&[source.as_str(), event.as_str(), state])
                 .inc();
+        }
+        for outcome in outcomes.refunds.iter().chain(&outcomes.settled) {
+            let (state, reason) = match outcome {
+                RefundOutcome::Applied => ("applied", None),
+                RefundOutcome::Pending => ("pending_order", None),
+                RefundOutcome::Repeated => ("repeated", None),
+                RefundOutcome::Contradicted => ("contradicted", Some(CONTRADICTS_FIRST)),
+                RefundOutcome::Refused(refusal) => ("rejected", Some(refusal.code())),
+            };
+            metrics.refunds.with_label_values(&[state]).inc();
+            if let Some(reason) = reason {
+                metrics.rejections.with_label_values(&[reason]).inc();
+            }
         }
         for reason in self.rejected {
             metrics.rejections.with_label_values(&[reason]).inc();

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use crate::domain::agent::Agent;
 use crate::domain::attribution::{Attribution, Why};
-use crate::domain::conversion::{ConversionId, NewConversion};
+use crate::domain::conversion::NewConversion;
+use crate::domain::event_id::ConversionId;
+use crate::domain::refund::{NewRefund, RefundRefusal};
 use crate::domain::time::Instant;
 
 /// A batch: what several journals held after their cursors.
@@ -17,6 +19,8 @@ pub struct Batch {
     pub clicks: Vec<ClickRow>,
     /// Conversions of all parts, in the order of acceptance.
     pub conversions: Vec<Decided>,
+    /// Refunds of all parts, in the order of acceptance.
+    pub refunds: Vec<RefundRow>,
     /// Records that could not be understood.
     pub rejections: Vec<Rejection>,
 }
@@ -127,6 +131,19 @@ impl Decided {
     }
 }
 
+/// A refund whose order is still to be found.
+#[derive(Debug, Clone)]
+pub struct RefundRow {
+    /// Which of the batch's parts it is from.
+    pub part: usize,
+    /// Its sequence there.
+    pub seq: i64,
+    /// The facts.
+    pub refund: NewRefund,
+    /// When it counts.
+    pub refunded_at: Instant,
+}
+
 /// A record that was not counted.
 #[derive(Debug, Clone)]
 pub struct Rejection {
@@ -136,13 +153,42 @@ pub struct Rejection {
     pub seq: i64,
     /// Whose it is, where that is known.
     pub brand: Option<i64>,
-    /// `conversion` or `record`.
+    /// `click`, `conversion` or `refund`.
     pub kind: &'static str,
     /// Why it was not counted.
     pub reason: &'static str,
     /// The facts that we use, as JSON or words.
     pub facts: String,
 }
+
+/// What became of a batch at commit.
+#[derive(Debug, Default)]
+pub struct Outcomes {
+    /// Of its conversions, in the batch's order.
+    pub conversions: Vec<Outcome>,
+    /// Of its refunds, in the batch's order.
+    pub refunds: Vec<RefundOutcome>,
+    /// Of earlier refunds that waited for orders of this batch.
+    pub settled: Vec<RefundOutcome>,
+}
+
+/// What became of a refund at commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefundOutcome {
+    /// Its order was there, and it was taken off.
+    Applied,
+    /// Its order has not come yet.
+    Pending,
+    /// It was refused; kept as a rejection.
+    Refused(RefundRefusal),
+    /// It was there already, with the same amount.
+    Repeated,
+    /// It was there already, with another amount: the first stands, this one is a rejection.
+    Contradicted,
+}
+
+/// The reason of a rejection that differs from what was counted under the same identity.
+pub const CONTRADICTS_FIRST: &str = "contradicts_first";
 
 /// What became of a conversion at commit.
 #[derive(Debug, Clone, PartialEq, Eq)]

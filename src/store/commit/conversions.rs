@@ -3,7 +3,8 @@
 use sqlx::sqlite::SqliteConnection;
 
 use super::StoreError;
-use super::batch::{Decided, Outcome, Rejection};
+use super::batch::{CONTRADICTS_FIRST, Decided, Outcome};
+use super::rejections::NotCounted;
 use crate::domain::attribution::{Credit, Touchpoint};
 use crate::domain::time::Instant;
 
@@ -39,15 +40,15 @@ pub(super) async fn write(
             outcomes.push(Outcome::Repeated(id));
             continue;
         }
-        let rejection = Rejection {
-            part: decided.part,
+        let rejected = NotCounted {
+            journal_num: journal_nums[decided.part],
             seq: decided.seq,
             brand: Some(decided.conversion.brand.number()),
             kind: "conversion",
-            reason: "contradicts_first",
-            facts: facts(decided),
+            reason: CONTRADICTS_FIRST,
+            facts: &facts(decided),
         };
-        reject(conn, &rejection, journal_nums, now).await?;
+        rejected.write(conn, now).await?;
         outcomes.push(Outcome::Contradicted(id));
     }
     Ok(outcomes)
@@ -134,27 +135,6 @@ async fn insert_touchpoint(
         .bind(touch.window_days.map(i64::from))
         .bind(touch.verdict.name())
         .bind(touch.why.map(|why| why.code()))
-        .execute(conn)
-        .await?;
-    Ok(())
-}
-
-pub(super) async fn reject(
-    conn: &mut SqliteConnection,
-    rejection: &Rejection,
-    journal_nums: &[i64],
-    now: Instant,
-) -> Result<(), StoreError> {
-    let sql = "INSERT INTO rejections (journal_num, seq, brand_id, kind, reason, facts, rejected_at_ms)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)";
-    sqlx::query(sql)
-        .bind(journal_nums[rejection.part])
-        .bind(rejection.seq)
-        .bind(rejection.brand)
-        .bind(rejection.kind)
-        .bind(rejection.reason)
-        .bind(&rejection.facts)
-        .bind(now.ms())
         .execute(conn)
         .await?;
     Ok(())

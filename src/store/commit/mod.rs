@@ -11,14 +11,20 @@ mod batch;
 mod clicks;
 mod conversions;
 mod dictionary;
+mod refunds;
+mod rejections;
 
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::{Store, StoreError};
 use crate::domain::time::Instant;
-pub use batch::{Batch, ClickRow, Decided, JournalPart, LostRange, Outcome, Rejection};
+pub use batch::{
+    Batch, CONTRADICTS_FIRST, ClickRow, Decided, JournalPart, LostRange, Outcome, Outcomes, RefundOutcome, RefundRow,
+    Rejection,
+};
 use dictionary::Dictionaries;
+use rejections::NotCounted;
 
 /// Writes batches. One per worker: it remembers the dictionaries' ids between batches.
 #[derive(Debug)]
@@ -45,7 +51,7 @@ impl Committer {
     /// [`StoreError::CursorMoved`] when another worker was faster; [`StoreError::Engine`] when the
     /// store did not answer. After the latter the commit may or may not have happened: read the
     /// cursors before anything else.
-    pub async fn commit(&mut self, batch: Batch, now: Instant) -> Result<Vec<Outcome>, StoreError> {
+    pub async fn commit(&mut self, batch: Batch, now: Instant) -> Result<Outcomes, StoreError> {
         let store = self.store.clone();
         let known = std::mem::take(&mut self.known);
         let agent_version = self.agent_version;
@@ -72,17 +78,31 @@ async fn write(
     known: &mut Dictionaries,
     agent_version: i64,
     now: Instant,
-) -> Result<Vec<Outcome>, StoreError> {
+) -> Result<Outcomes, StoreError> {
     let mut nums = Vec::with_capacity(batch.parts.len());
     for part in &batch.parts {
         nums.push(move_cursor(conn, part, now).await?);
     }
     clicks::write(conn, &batch.clicks, &nums, known, agent_version).await?;
-    let outcomes = conversions::write(conn, &batch.conversions, &nums, now).await?;
+    let counted = conversions::write(conn, &batch.conversions, &nums, now).await?;
+    let settled = refunds::settle(conn, &batch.conversions, &counted, now).await?;
+    let refunded = refunds::write(conn, &batch.refunds, &nums, now).await?;
     for rejection in &batch.rejections {
-        conversions::reject(conn, rejection, &nums, now).await?;
+        let rejected = NotCounted {
+            journal_num: nums[rejection.part],
+            seq: rejection.seq,
+            brand: rejection.brand,
+            kind: rejection.kind,
+            reason: rejection.reason,
+            facts: &rejection.facts,
+        };
+        rejected.write(conn, now).await?;
     }
-    Ok(outcomes)
+    Ok(Outcomes {
+        conversions: counted,
+        refunds: refunded,
+        settled,
+    })
 }
 
 /// Compares and sets one cursor; returns the journal's small number.

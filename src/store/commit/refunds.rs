@@ -1,0 +1,247 @@
+//! Refunds: each meets its order, or waits for it.
+//!
+//! A refund is judged once, when it and its order are both there. What was taken off by then decides what
+//! is left; a refund that goes beyond it is kept as a rejection, and may be tried again.
+
+use sqlx::sqlite::SqliteConnection;
+
+use super::StoreError;
+use super::batch::{CONTRADICTS_FIRST, Decided, Outcome, RefundOutcome, RefundRow};
+use super::rejections::NotCounted;
+use crate::domain::conversion::Event;
+use crate::domain::event_id::{ConversionId, RefundId};
+use crate::domain::money::Currency;
+use crate::domain::refund::{Given, NewRefund, OrderBalance, RefundRefusal};
+use crate::domain::time::Instant;
+
+const APPLIED: &str = "applied";
+const PENDING: &str = "pending_order";
+const REJECTED: &str = "rejected";
+
+/// What a refund comes to, once it was held against the orders that are there.
+struct Judged {
+    state: &'static str,
+    reason: Option<&'static str>,
+    conversion: Option<String>,
+    /// Of the net amount, in minor units.
+    amount: Option<i64>,
+    outcome: RefundOutcome,
+}
+
+pub(super) async fn write(
+    conn: &mut SqliteConnection,
+    refunds: &[RefundRow],
+    journal_nums: &[i64],
+    now: Instant,
+) -> Result<Vec<RefundOutcome>, StoreError> {
+    let mut outcomes = Vec::with_capacity(refunds.len());
+    for row in refunds {
+        let journal_num = journal_nums[row.part];
+        let outcome = match standing(conn, &row.refund.id()).await? {
+            Some(first) if first.given == row.refund.given => RefundOutcome::Repeated,
+            Some(_) => {
+                not_counted(conn, &row.refund, (journal_num, row.seq), CONTRADICTS_FIRST, now).await?;
+                RefundOutcome::Contradicted
+            }
+            None => {
+                let judged = judge(conn, &row.refund).await?;
+                insert(conn, row, journal_num, &judged).await?;
+                if let Some(reason) = judged.reason {
+                    not_counted(conn, &row.refund, (journal_num, row.seq), reason, now).await?;
+                }
+                judged.outcome
+            }
+        };
+        outcomes.push(outcome);
+    }
+    Ok(outcomes)
+}
+
+/// Judges the refunds that waited for orders which have just come.
+pub(super) async fn settle(
+    conn: &mut SqliteConnection,
+    conversions: &[Decided],
+    outcomes: &[Outcome],
+    now: Instant,
+) -> Result<Vec<RefundOutcome>, StoreError> {
+    let mut settled = Vec::new();
+    let came = conversions.iter().zip(outcomes).filter_map(|(decided, outcome)| {
+        let counted = matches!(outcome, Outcome::Counted(_));
+        (counted && decided.conversion.event.needs_amount()).then_some(&decided.conversion)
+    });
+    for order in came {
+        let sql = "SELECT id, facts, journal_num, seq FROM refunds
+            WHERE brand_id = $1 AND source = $2 AND order_id = $3 AND state = $4 ORDER BY refunded_at_ms, id";
+        let waiting: Vec<(String, String, i64, i64)> = sqlx::query_as(sql)
+            .bind(order.brand.number())
+            .bind(&order.source)
+            .bind(order.external_id.as_str())
+            .bind(PENDING)
+            .fetch_all(&mut *conn)
+            .await?;
+        for (id, facts, journal_num, seq) in waiting {
+            let refund = read(&facts)?;
+            let judged = judge(conn, &refund).await?;
+            sqlx::query("UPDATE refunds SET state = $1, reason = $2, conversion_id = $3, amount = $4 WHERE id = $5")
+                .bind(judged.state)
+                .bind(judged.reason)
+                .bind(judged.conversion)
+                .bind(judged.amount)
+                .bind(id)
+                .execute(&mut *conn)
+                .await?;
+            if let Some(reason) = judged.reason {
+                not_counted(conn, &refund, (journal_num, seq), reason, now).await?;
+            }
+            settled.push(judged.outcome);
+        }
+    }
+    Ok(settled)
+}
+
+/// The refund that stands under this id; one that was refused does not.
+async fn standing(conn: &mut SqliteConnection, id: &RefundId) -> Result<Option<NewRefund>, StoreError> {
+    let facts: Option<String> = sqlx::query_scalar("SELECT facts FROM refunds WHERE id = $1 AND state <> $2")
+        .bind(id.as_str())
+        .bind(REJECTED)
+        .fetch_optional(conn)
+        .await?;
+    facts.as_deref().map(read).transpose()
+}
+
+fn read(facts: &str) -> Result<NewRefund, StoreError> {
+    serde_json::from_str(facts).map_err(|error| StoreError::Unreadable {
+        column: "refunds.facts",
+        message: error.to_string(),
+    })
+}
+
+async fn judge(conn: &mut SqliteConnection, refund: &NewRefund) -> Result<Judged, StoreError> {
+    let Some((conversion, balance)) = order(conn, refund).await? else {
+        return Ok(Judged {
+            state: PENDING,
+            reason: None,
+            conversion: None,
+            amount: None,
+            outcome: RefundOutcome::Pending,
+        });
+    };
+    let taken = balance
+        .ok_or(RefundRefusal::NoAmount)
+        .and_then(|mut balance| balance.refund(&refund.given));
+    Ok(match taken {
+        Ok(amount) => Judged {
+            state: APPLIED,
+            reason: None,
+            conversion: Some(conversion),
+            amount: Some(amount),
+            outcome: RefundOutcome::Applied,
+        },
+        Err(refusal) => Judged {
+            state: REJECTED,
+            reason: Some(refusal.code()),
+            conversion: Some(conversion),
+            amount: None,
+            outcome: RefundOutcome::Refused(refusal),
+        },
+    })
+}
+
+/// The order that a refund names, a sale before a renewal, and what is left of it.
+async fn order(
+    conn: &mut SqliteConnection,
+    refund: &NewRefund,
+) -> Result<Option<(String, Option<OrderBalance>)>, StoreError> {
+    for event in [Event::Sale, Event::Renewal] {
+        let id = ConversionId::of(refund.brand, &refund.source, &event, &refund.order_id);
+        let sql = "SELECT amount, gross_amount, currency FROM conversions WHERE id = $1";
+        let found: Option<(Option<i64>, Option<i64>, Option<String>)> =
+            sqlx::query_as(sql).bind(id.as_str()).fetch_optional(&mut *conn).await?;
+        let Some((net, gross, currency)) = found else { continue };
+        let currency = currency.and_then(|code| Currency::parse(&code).ok());
+        let (Some(net), Some(currency)) = (net, currency) else {
+            return Ok(Some((id.as_str().to_owned(), None)));
+        };
+        let sql = "SELECT CAST(COALESCE(SUM(CASE WHEN gross_amount IS NULL THEN amount END), 0) AS BIGINT),
+                CAST(COALESCE(SUM(gross_amount), 0) AS BIGINT)
+            FROM refunds WHERE conversion_id = $1 AND state = $2";
+        let (refunded_net, refunded_gross): (i64, i64) = sqlx::query_as(sql)
+            .bind(id.as_str())
+            .bind(APPLIED)
+            .fetch_one(&mut *conn)
+            .await?;
+        let balance = OrderBalance {
+            net,
+            gross: gross.unwrap_or(net),
+            currency,
+            refunded_net,
+            refunded_gross,
+        };
+        return Ok(Some((id.as_str().to_owned(), Some(balance))));
+    }
+    Ok(None)
+}
+
+/// Writes a refund; one that was refused before is replaced.
+async fn insert(
+    conn: &mut SqliteConnection,
+    row: &RefundRow,
+    journal_num: i64,
+    judged: &Judged,
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO refunds (id, brand_id, source, order_id, refund_id, state, reason, conversion_id, amount,
+            gross_amount, currency, refunded_at_ms, accepted_at_ms, facts, journal_num, seq)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+        ON CONFLICT (id) DO UPDATE SET state = excluded.state, reason = excluded.reason,
+            conversion_id = excluded.conversion_id, amount = excluded.amount, gross_amount = excluded.gross_amount,
+            currency = excluded.currency, refunded_at_ms = excluded.refunded_at_ms,
+            accepted_at_ms = excluded.accepted_at_ms, facts = excluded.facts, journal_num = excluded.journal_num,
+            seq = excluded.seq";
+    let refund = &row.refund;
+    let gross = match &refund.given {
+        Given::Net(_) => None,
+        Given::Gross(money) => Some(money.amount),
+    };
+    sqlx::query(sql)
+        .bind(refund.id().as_str())
+        .bind(refund.brand.number())
+        .bind(&refund.source)
+        .bind(refund.order_id.as_str())
+        .bind(refund.refund_id.as_str())
+        .bind(judged.state)
+        .bind(judged.reason)
+        .bind(judged.conversion.as_deref())
+        .bind(judged.amount)
+        .bind(gross)
+        .bind(refund.given.money().currency.to_string())
+        .bind(row.refunded_at.ms())
+        .bind(refund.accepted_at.ms())
+        .bind(facts(refund))
+        .bind(journal_num)
+        .bind(row.seq)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+fn facts(refund: &NewRefund) -> String {
+    serde_json::to_string(refund).expect("domain types have plain keys")
+}
+
+async fn not_counted(
+    conn: &mut SqliteConnection,
+    refund: &NewRefund,
+    (journal_num, seq): (i64, i64),
+    reason: &'static str,
+    now: Instant,
+) -> Result<(), StoreError> {
+    let rejected = NotCounted {
+        journal_num,
+        seq,
+        brand: Some(refund.brand.number()),
+        kind: "refund",
+        reason,
+        facts: &facts(refund),
+    };
+    rejected.write(conn, now).await
+}

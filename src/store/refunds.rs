@@ -1,0 +1,63 @@
+//! Refunds on their way out.
+
+use sqlx::any::AnyRow;
+
+use super::columns;
+use super::{Store, StoreError};
+use crate::domain::event_id::{ConversionId, RefundId};
+use crate::domain::money::{Currency, Money};
+use crate::domain::refund::{NewRefund, RefundRefusal};
+use crate::domain::time::Instant;
+
+/// A refund as stored.
+#[derive(Debug, Clone)]
+pub struct StoredRefund {
+    /// Its id.
+    pub id: String,
+    /// applied, pending_order or rejected.
+    pub state: String,
+    /// Why it was rejected.
+    pub reason: Option<RefundRefusal>,
+    /// Of the order's net amount; unknown while the order is.
+    pub amount: Option<Money>,
+    /// When it counts.
+    pub refunded_at: Instant,
+    /// What the shop said.
+    pub facts: NewRefund,
+}
+
+fn read(row: &AnyRow) -> Result<StoredRefund, StoreError> {
+    let currency = columns::parsed(row, "currency", Currency::parse)?;
+    Ok(StoredRefund {
+        id: columns::text(row, "id")?,
+        state: columns::text(row, "state")?,
+        reason: columns::maybe_text(row, "reason")?.and_then(|code| RefundRefusal::from_code(&code)),
+        amount: columns::maybe_int(row, "amount")?.map(|amount| Money { amount, currency }),
+        refunded_at: columns::instant(row, "refunded_at_ms")?,
+        facts: columns::json(row, "facts")?,
+    })
+}
+
+impl Store {
+    /// One refund.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is none.
+    pub async fn refund(&self, id: &RefundId) -> Result<StoredRefund, StoreError> {
+        let query = sqlx::query("SELECT * FROM refunds WHERE id = $1").bind(id.as_str());
+        match query.fetch_optional(&self.control).await? {
+            Some(row) => read(&row),
+            None => Err(StoreError::NotFound { what: "refund" }),
+        }
+    }
+
+    /// What came back of a conversion, refused refunds among them, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer.
+    pub async fn refunds_of(&self, conversion: &ConversionId) -> Result<Vec<StoredRefund>, StoreError> {
+        let sql = "SELECT * FROM refunds WHERE conversion_id = $1 ORDER BY refunded_at_ms, id";
+        let query = sqlx::query(sql).bind(conversion.as_str());
+        query.fetch_all(&self.control).await?.iter().map(read).collect()
+    }
+}
