@@ -116,6 +116,7 @@ fn measures(row: &Value) -> Value {
         "label",
         "unattributed_conversions",
         "unattributed_revenue",
+        "unattributed_refunds",
         "other_currencies",
     ] {
         map.remove(other);

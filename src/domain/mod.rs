@@ -29,3 +29,4 @@ pub mod text;
 pub mod tier;
 pub mod time;
 pub mod utm;
+pub mod visitors;

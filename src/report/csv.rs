@@ -45,9 +45,12 @@ fn record(row: &Row) -> Vec<String> {
 pub fn pieces(report: Report, dimensions: &[&str]) -> impl Iterator<Item = Vec<u8>> + use<> {
     let keys = dimensions.iter().map(|name| (*name).to_owned());
     let labels = dimensions.iter().map(|name| format!("{name}_label"));
-    let currency = |name: &str| match name {
-        "revenue" | "value_per_sale" => format!("{name}_{}_minor", report.currency.to_lowercase()),
-        _ => name.to_owned(),
+    let currency = |name: &str| {
+        if Measures::is_money(name) {
+            format!("{name}_{}_minor", report.currency.to_lowercase())
+        } else {
+            name.to_owned()
+        }
     };
     let figures: Vec<String> = Measures::names().into_iter().map(currency).collect();
     let head = encode(std::iter::once(keys.chain(labels).chain(figures).collect()));

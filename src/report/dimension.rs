@@ -4,6 +4,7 @@ use super::bucket::Bucket;
 use super::question::{QuestionError, wrong};
 use crate::domain::id::{CampaignId, Id, IdKind, InfluencerId, LinkId, PostId, PromoCodeId};
 use crate::domain::text::Platform;
+use crate::domain::tier::Tier;
 use crate::store::figures::{Entity, EntityKey};
 
 /// Dimensions of one report at most.
@@ -14,13 +15,16 @@ const DIMENSIONS_MAX: usize = 2;
 pub enum Dimension {
     /// A thing.
     Entity(Entity),
+    /// How big the influencer is.
+    Tier,
     /// A span of time.
     Time(Bucket),
 }
 
-const DIMENSIONS: [(&str, Dimension); 15] = [
+const DIMENSIONS: [(&str, Dimension); 16] = [
     ("campaign", Dimension::Entity(Entity::Campaign)),
     ("influencer", Dimension::Entity(Entity::Influencer)),
+    ("tier", Dimension::Tier),
     ("link", Dimension::Entity(Entity::Link)),
     ("post", Dimension::Entity(Entity::Post)),
     ("platform", Dimension::Entity(Entity::Platform)),
@@ -86,19 +90,38 @@ pub(super) fn dimensions(value: &str) -> Result<Vec<Dimension>, QuestionError> {
     }
 }
 
-pub(super) fn filter(name: &str, value: &str) -> Result<(Entity, EntityKey), QuestionError> {
+/// What rows are narrowed down to.
+pub(super) enum Filter {
+    /// Things of one kind and key.
+    Only(Entity, EntityKey),
+    /// Influencers of one tier; nothing: of an unknown one.
+    Tier(EntityKey),
+}
+
+/// The key of a tier.
+pub(super) fn tier_key(tier: Option<Tier>) -> EntityKey {
+    tier.map_or(EntityKey::Nothing, |tier| EntityKey::Text(tier.as_str().to_owned()))
+}
+
+pub(super) fn filter(name: &str, value: &str) -> Result<Filter, QuestionError> {
     fn number<K: IdKind>(name: &str, value: &str, of: fn(Id<K>) -> i64) -> Result<EntityKey, QuestionError> {
         match value.parse() {
             Ok(id) => Ok(EntityKey::Number(of(id))),
             Err(error) => wrong(name, error.to_string()),
         }
     }
-    let Some(Dimension::Entity(entity)) = Dimension::named(name) else {
-        return wrong(name, "is not a parameter of reports");
+    let entity = match Dimension::named(name) {
+        Some(Dimension::Entity(entity)) => entity,
+        Some(Dimension::Tier) if value.is_empty() => return Ok(Filter::Tier(EntityKey::Nothing)),
+        Some(Dimension::Tier) => match Tier::parse(value) {
+            Ok(tier) => return Ok(Filter::Tier(tier_key(Some(tier)))),
+            Err(error) => return wrong(name, error.to_string()),
+        },
+        Some(Dimension::Time(_)) | None => return wrong(name, "is not a parameter of reports"),
     };
     // What has no name is asked for by an empty one.
     if value.is_empty() {
-        return Ok((entity, EntityKey::Nothing));
+        return Ok(Filter::Only(entity, EntityKey::Nothing));
     }
     let key = match entity {
         Entity::Campaign => number(name, value, CampaignId::number)?,
@@ -113,5 +136,5 @@ pub(super) fn filter(name: &str, value: &str) -> Result<(Entity, EntityKey), Que
         Entity::Country => EntityKey::Text(value.to_uppercase()),
         Entity::Device | Entity::Os | Entity::Browser | Entity::Referrer => EntityKey::Text(value.to_owned()),
     };
-    Ok((entity, key))
+    Ok(Filter::Only(entity, key))
 }

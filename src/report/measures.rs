@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::store::figures::{ClickSum, ConversionSum};
+use crate::store::figures::{ClickSum, ConversionSum, PostGain};
 
 /// Conversions in a currency that is not the brand's: counted, but their money cannot be added.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -33,6 +33,14 @@ pub struct Measures {
     sale_revenue: i128,
     valued_sales: i64,
     sales_with_click: i64,
+    refunds: i128,
+    promo_code_uses: i64,
+    impressions: i64,
+    reach: i64,
+    engagements: i64,
+    /// Followers of the accounts (influencer, platform) behind the row's posts.
+    followers: BTreeMap<(i64, String), i64>,
+    follower_gain: i64,
     other_currencies: BTreeMap<String, (i64, i128)>,
 }
 
@@ -42,6 +50,7 @@ pub struct Measures {
 pub(super) enum Value {
     Whole(i64),
     Ratio(Option<f64>),
+    Word(Option<&'static str>),
 }
 
 impl Value {
@@ -50,15 +59,17 @@ impl Value {
         match self {
             Self::Whole(number) => number.to_string(),
             Self::Ratio(ratio) => ratio.map(|ratio| ratio.to_string()).unwrap_or_default(),
+            Self::Word(word) => word.unwrap_or_default().to_owned(),
         }
     }
 
-    /// For sorting; nothing sorts below everything.
+    /// For sorting; nothing sorts below everything, and words have no order.
     #[allow(clippy::cast_precision_loss, reason = "an order among rows")]
     pub(super) fn rank(self) -> f64 {
         match self {
             Self::Whole(number) => number as f64,
             Self::Ratio(ratio) => ratio.unwrap_or(f64::NEG_INFINITY),
+            Self::Word(word) => word.map_or(f64::NEG_INFINITY, |_| 0.0),
         }
     }
 }
@@ -124,12 +135,51 @@ impl Measures {
         }
     }
 
+    pub(super) fn add_refunds(&mut self, amount: i128) {
+        self.refunds += amount;
+    }
+
+    pub(super) fn add_code_uses(&mut self, count: i64) {
+        self.promo_code_uses += count;
+    }
+
+    /// `followers` are those of the post's account.
+    pub(super) fn add_post(&mut self, gain: &PostGain, followers: i64) {
+        self.impressions = self.impressions.saturating_add(gain.impressions);
+        self.reach = self.reach.saturating_add(gain.reach);
+        self.engagements = self.engagements.saturating_add(gain.engagements);
+        self.followers.insert(gain.account.clone(), followers);
+    }
+
+    pub(super) fn add_follower_gain(&mut self, gain: i64) {
+        self.follower_gain = self.follower_gain.saturating_add(gain);
+    }
+
+    /// Engagements per impression; where none are known, per follower. With the word for which.
+    fn engagement(&self) -> (Option<f64>, Option<&'static str>) {
+        let followers = self
+            .followers
+            .values()
+            .fold(0_i64, |sum, followers| sum.saturating_add(*followers));
+        if self.impressions > 0 {
+            (ratio(self.engagements, self.impressions), Some("impressions"))
+        } else if followers > 0 {
+            (ratio(self.engagements, followers), Some("followers"))
+        } else {
+            (None, None)
+        }
+    }
+
     pub(super) const fn conversions(&self) -> i64 {
         self.conversions
     }
 
     pub(super) fn revenue(&self) -> i64 {
         shown(self.revenue)
+    }
+
+    pub(super) fn refunds(&self) -> i64 {
+        shown(self.refunds)
     }
 
     pub(super) fn other_currencies(&self) -> Vec<OtherCurrency> {
@@ -143,6 +193,7 @@ impl Measures {
 
     /// Every measure by name, in the order in which it is written.
     pub(super) fn values(&self) -> Vec<(&'static str, Value)> {
+        let (engagement_rate, engagement_basis) = self.engagement();
         vec![
             ("clicks", Value::Whole(self.clicks)),
             ("human_clicks", Value::Whole(self.human_clicks)),
@@ -154,7 +205,10 @@ impl Measures {
             ("signups", Value::Whole(self.signups)),
             ("downloads", Value::Whole(self.downloads)),
             ("add_to_carts", Value::Whole(self.add_to_carts)),
+            ("promo_code_uses", Value::Whole(self.promo_code_uses)),
             ("revenue", Value::Whole(shown(self.revenue))),
+            ("refunds", Value::Whole(shown(self.refunds))),
+            ("net_revenue", Value::Whole(shown(self.revenue - self.refunds))),
             (
                 "value_per_sale",
                 per_piece(self.sale_revenue, self.valued_sales).map_or(Value::Ratio(None), Value::Whole),
@@ -163,7 +217,18 @@ impl Measures {
                 "conversion_rate",
                 Value::Ratio(ratio(self.sales_with_click, self.human_clicks)),
             ),
+            ("impressions", Value::Whole(self.impressions)),
+            ("reach", Value::Whole(self.reach)),
+            ("engagements", Value::Whole(self.engagements)),
+            ("engagement_rate", Value::Ratio(engagement_rate)),
+            ("engagement_basis", Value::Word(engagement_basis)),
+            ("follower_gain", Value::Whole(self.follower_gain)),
         ]
+    }
+
+    /// Whether a measure is an amount in the brand's currency.
+    pub(super) fn is_money(name: &str) -> bool {
+        matches!(name, "revenue" | "refunds" | "net_revenue" | "value_per_sale")
     }
 
     /// The names of [`Measures::values`].
@@ -205,5 +270,27 @@ mod tests {
         assert_eq!(value("sales"), Some(Value::Whole(2)));
         assert_eq!(value("value_per_sale"), Some(Value::Whole(1000)));
         assert_eq!(measures.other_currencies()[0].revenue, 5);
+    }
+
+    #[test]
+    fn engagement_is_per_impression_else_per_follower_of_each_account_once() {
+        let gain = |account: (i64, &str), impressions, engagements| PostGain {
+            keys: Vec::new(),
+            at_ms: 0,
+            account: (account.0, account.1.to_owned()),
+            impressions,
+            reach: 0,
+            engagements,
+        };
+        let mut measures = Measures::default();
+        assert_eq!(measures.engagement(), (None, None));
+        measures.add_post(&gain((1, "tiktok"), 0, 30), 0);
+        assert_eq!(measures.engagement(), (None, None));
+        measures.add_post(&gain((2, "tiktok"), 0, 20), 1000);
+        measures.add_post(&gain((2, "tiktok"), 0, 10), 1000);
+        measures.add_post(&gain((2, "youtube"), 0, 0), 200);
+        assert_eq!(measures.engagement(), (Some(0.05), Some("followers")));
+        measures.add_post(&gain((2, "tiktok"), 600, 0), 1000);
+        assert_eq!(measures.engagement(), (Some(0.1), Some("impressions")));
     }
 }

@@ -3,6 +3,7 @@
 mod bucket;
 pub mod csv;
 mod dimension;
+mod gather;
 mod measures;
 mod question;
 mod run;

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, ToSpan as _};
 
 use super::bucket::{Bucket, day_start};
-use super::dimension::{Dimension, dimension_names, dimensions, filter};
+use super::dimension::{Dimension, Filter, dimension_names, dimensions, filter};
 use super::measures::Measures;
 use crate::domain::text::TimeZoneName;
 use crate::domain::time::Instant;
@@ -60,6 +60,8 @@ pub struct ReportQuestion {
     pub tz: TimeZoneName,
     /// Only these.
     pub only: Vec<(Entity, EntityKey)>,
+    /// Only influencers of this tier.
+    pub tier: Option<EntityKey>,
     /// The order of rows.
     pub sort: Sort,
     /// Rows of one page.
@@ -108,7 +110,7 @@ impl ReportQuestion {
     pub fn parse(parameters: &[(String, String)], zone: &TimeZoneName, now: Instant) -> Result<Self, QuestionError> {
         let mut by = None;
         let (mut from, mut to, mut tz) = (None, None, zone.clone());
-        let mut only = Vec::new();
+        let (mut only, mut tier) = (Vec::new(), None);
         let mut sort = Sort {
             measure: None,
             descending: true,
@@ -144,7 +146,10 @@ impl ReportQuestion {
                     Some(rows) => skip = rows,
                     None => return wrong("cursor", "must be a next_cursor of the same report"),
                 },
-                other => only.push(filter(other, value)?),
+                other => match filter(other, value)? {
+                    Filter::Only(entity, key) => only.push((entity, key)),
+                    Filter::Tier(key) => tier = Some(key),
+                },
             }
         }
         let Some(by) = by else {
@@ -162,6 +167,7 @@ impl ReportQuestion {
             to_shown,
             tz,
             only,
+            tier,
             sort,
             limit,
             skip,
@@ -174,18 +180,8 @@ impl ReportQuestion {
     pub fn bucket(&self) -> Option<Bucket> {
         self.by.iter().find_map(|dimension| match dimension {
             Dimension::Time(bucket) => Some(*bucket),
-            Dimension::Entity(_) => None,
+            Dimension::Entity(_) | Dimension::Tier => None,
         })
-    }
-
-    /// The dimensions that are things, in order.
-    #[must_use]
-    pub fn entities(&self) -> Vec<Entity> {
-        let thing = |dimension: &Dimension| match dimension {
-            Dimension::Entity(entity) => Some(*entity),
-            Dimension::Time(_) => None,
-        };
-        self.by.iter().filter_map(thing).collect()
     }
 }
 
@@ -284,6 +280,8 @@ mod tests {
             ("by=total&limit=10001", "limit"),
             ("by=total&sort=-colour", "sort"),
             ("by=total&campaign=lnk_000000001a", "campaign"),
+            ("by=total&tier=giga", "tier"),
+            ("by=tier,tier", "by"),
             ("by=total&by=link", "by"),
             ("by=total&cursor=x", "cursor"),
             ("by=total&to=9999-12-31", "to"),

@@ -1,4 +1,4 @@
-//! Asks the store, puts the pieces into rows, sorts and pages them.
+//! A report's answer: rows sorted, paged and named.
 
 use std::collections::HashMap;
 
@@ -6,13 +6,12 @@ use serde::Serialize;
 use serde::ser::SerializeMap;
 use serde_json::{Map, Value as Json};
 
-use super::bucket::Bucket;
 use super::dimension::Dimension;
+use super::gather::{Gathering, Group};
 use super::measures::{Measures, OtherCurrency, Value};
 use super::question::ReportQuestion;
 use crate::domain::id::{CampaignId, Id, IdKind, InfluencerId, LinkId, PostId, PromoCodeId};
-use crate::domain::time::Instant;
-use crate::store::figures::{Entity, EntityKey, Question};
+use crate::store::figures::{Entity, EntityKey};
 use crate::store::{Brand, Store, StoreError};
 
 /// A report's answer, in the shape that the API shows.
@@ -90,131 +89,44 @@ impl Serialize for Total {
         }
         map.serialize_entry("unattributed_conversions", &self.unattributed.conversions())?;
         map.serialize_entry("unattributed_revenue", &self.unattributed.revenue())?;
+        map.serialize_entry("unattributed_refunds", &self.unattributed.refunds())?;
         map.serialize_entry("other_currencies", &self.other_currencies)?;
         map.end()
     }
 }
-
-/// A row's identity while it is gathered: its things and the start of its span of time.
-type Group = (Vec<EntityKey>, Option<Instant>);
 
 /// Answers a question about one brand.
 ///
 /// # Errors
 /// [`StoreError`] when the store does not answer.
 pub async fn run(store: &Store, brand: &Brand, question: &ReportQuestion) -> Result<Report, StoreError> {
-    let zone = question.tz.zone();
-    let bucket = question.bucket();
-    let currency = brand.currency.to_string();
-    let asked = Question {
-        brand: brand.id,
-        from: question.from,
-        to: question.to,
-        by: question.entities(),
-        by_quarter: bucket.is_some(),
-        only: question.only.clone(),
-    };
-    let span = |quarter_ms: i64| bucket.map(|bucket| bucket.start(Instant::from_ms(quarter_ms), &zone));
-
-    let mut groups: HashMap<Group, Measures> = HashMap::new();
-    for sum in store.sum_clicks(&asked).await? {
-        groups
-            .entry((sum.keys.clone(), span(sum.quarter_ms)))
-            .or_default()
-            .add_clicks(&sum);
-    }
-    for sum in store.sum_conversions(&asked).await? {
-        groups
-            .entry((sum.keys.clone(), span(sum.quarter_ms)))
-            .or_default()
-            .add_conversions(&sum, &currency);
-    }
-    add_visitors(store, &asked, bucket, &zone, &mut groups).await?;
-    // A sum over nothing is still a row of SQL; a report by something has no row for nothing.
-    if question.by.is_empty() {
-        groups.entry((Vec::new(), None)).or_default();
-    }
-
-    let total = total(store, &asked, &currency).await?;
+    let gathering = Gathering::new(store, brand, question).await?;
+    let groups = gathering.rows().await?;
+    let total = gathering.total().await?;
+    let other_currencies = total.measures.other_currencies();
     let mut rows: Vec<(Group, Measures)> = groups.into_iter().collect();
     sort(&mut rows, question);
     let more = rows.len() > question.skip.saturating_add(question.limit);
     let page: Vec<_> = rows.into_iter().skip(question.skip).take(question.limit).collect();
-    let labels = labels(store, &asked.by, &page).await?;
+    let labels = labels(store, question, &page).await?;
+    let zone = question.tz.zone();
     let rows = page
         .into_iter()
         .map(|(group, measures)| row(question, &zone, group, measures, &labels))
         .collect();
     Ok(Report {
-        currency,
+        currency: brand.currency.to_string(),
         from: question.from_shown.clone(),
         to: question.to_shown.clone(),
         tz: question.tz.to_string(),
         model: "last_touch",
         rows,
-        total,
+        total: Total {
+            measures: total.measures,
+            unattributed: total.unattributed,
+            other_currencies,
+        },
         next_cursor: more.then(|| format!("row_{}", question.skip + question.limit)),
-    })
-}
-
-/// Visitors are distinct, so they cannot be summed up from quarters: each span of time is counted.
-async fn add_visitors(
-    store: &Store,
-    asked: &Question,
-    bucket: Option<Bucket>,
-    zone: &jiff::tz::TimeZone,
-    groups: &mut HashMap<Group, Measures>,
-) -> Result<(), StoreError> {
-    let Some(bucket) = bucket else {
-        for (keys, visitors) in store.count_visitors(asked).await? {
-            groups.entry((keys, None)).or_default().add_visitors(visitors);
-        }
-        return Ok(());
-    };
-    let mut starts: Vec<_> = groups.keys().filter_map(|(_, start)| *start).collect();
-    starts.sort_unstable();
-    starts.dedup();
-    for start in starts {
-        let within = Question {
-            from: start.max(asked.from),
-            to: bucket.next(start, zone).min(asked.to),
-            ..asked.clone()
-        };
-        for (keys, visitors) in store.count_visitors(&within).await? {
-            groups.entry((keys, Some(start))).or_default().add_visitors(visitors);
-        }
-    }
-    Ok(())
-}
-
-async fn total(store: &Store, asked: &Question, currency: &str) -> Result<Total, StoreError> {
-    let all = Question {
-        by: Vec::new(),
-        by_quarter: false,
-        ..asked.clone()
-    };
-    let mut measures = Measures::default();
-    for sum in store.sum_clicks(&all).await? {
-        measures.add_clicks(&sum);
-    }
-    for sum in store.sum_conversions(&all).await? {
-        measures.add_conversions(&sum, currency);
-    }
-    for (_, visitors) in store.count_visitors(&all).await? {
-        measures.add_visitors(visitors);
-    }
-    let mut unattributed = Measures::default();
-    // What nobody earned belongs to no campaign, influencer or link.
-    if all.only.is_empty() {
-        for sum in store.sum_unattributed(&all).await? {
-            unattributed.add_conversions(&sum, currency);
-        }
-    }
-    let other_currencies = measures.other_currencies();
-    Ok(Total {
-        measures,
-        unattributed,
-        other_currencies,
     })
 }
 
@@ -243,9 +155,13 @@ fn sort(rows: &mut [(Group, Measures)], question: &ReportQuestion) {
 
 type Labels = HashMap<(Entity, i64), String>;
 
-async fn labels(store: &Store, by: &[Entity], page: &[(Group, Measures)]) -> Result<Labels, StoreError> {
+async fn labels(store: &Store, question: &ReportQuestion, page: &[(Group, Measures)]) -> Result<Labels, StoreError> {
     let mut labels = HashMap::new();
-    for (place, entity) in by.iter().enumerate() {
+    let keyed = question.by.iter().filter(|by| !matches!(by, Dimension::Time(_)));
+    for (place, dimension) in keyed.enumerate() {
+        let Dimension::Entity(entity) = dimension else {
+            continue;
+        };
         let mut ids: Vec<i64> = page
             .iter()
             .filter_map(|((keys, _), _)| match keys[place] {
@@ -295,14 +211,14 @@ fn row(
                 let name = start.map(|start| bucket.name(start, zone)).unwrap_or_default();
                 (Json::from(name.clone()), name)
             }
-            Dimension::Entity(entity) => match keys.next() {
-                Some(EntityKey::Number(number)) => {
+            Dimension::Entity(_) | Dimension::Tier => match (dimension, keys.next()) {
+                (Dimension::Entity(entity), Some(EntityKey::Number(number))) => {
                     let id = id_text(*entity, number).unwrap_or_default();
                     let shown = labels.get(&(*entity, number)).cloned().unwrap_or_else(|| id.clone());
                     (Json::from(id), shown)
                 }
-                Some(EntityKey::Text(text)) => (Json::from(text.clone()), text),
-                Some(EntityKey::Nothing) | None => (Json::Null, "(none)".to_owned()),
+                (_, Some(EntityKey::Text(text))) => (Json::from(text.clone()), text),
+                _ => (Json::Null, "(none)".to_owned()),
             },
         };
         key.insert(dimension.name().to_owned(), value);

@@ -7,6 +7,7 @@
 
 pub(crate) mod api;
 pub(crate) mod books;
+pub(crate) mod campaign;
 pub(crate) mod desk;
 pub(crate) mod http;
 pub(crate) mod metrics;

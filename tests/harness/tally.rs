@@ -326,9 +326,18 @@ impl Row {
             "signups": self.signups,
             "downloads": 0,
             "add_to_carts": 0,
+            "promo_code_uses": 0,
             "revenue": self.revenue,
+            "refunds": 0,
+            "net_revenue": self.revenue,
             "value_per_sale": value_per_sale,
             "conversion_rate": (self.human_clicks > 0).then_some((rate * 1e6).round() / 1e6),
+            "impressions": 0,
+            "reach": 0,
+            "engagements": 0,
+            "engagement_rate": null,
+            "engagement_basis": null,
+            "follower_gain": 0,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! What rows can be grouped and filtered by, and the columns behind it.
 
-/// What rows can be grouped and filtered by, besides time.
+/// What rows can be grouped and filtered by, besides time and tier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Entity {
     /// Campaigns.
@@ -33,7 +33,16 @@ pub(super) enum Source {
     Rollups,
     RawClicks,
     Credits,
+    /// Codes that orders carried.
+    Uses,
+    /// Snapshots of posts' figures.
+    Posts,
+    /// Snapshots of accounts' followers.
+    Followers,
 }
+
+/// What a source does not tell.
+const UNKNOWN: &str = "NULL";
 
 impl Entity {
     /// Whether it is named by an id; otherwise by its own text.
@@ -52,30 +61,88 @@ impl Entity {
         )
     }
 
-    /// An empty text says as little as none.
     pub(super) const fn column(self, source: Source) -> &'static str {
-        match (self, source) {
-            (Self::Campaign, Source::Credits) => "credits.campaign_id",
-            (Self::Campaign, _) => "links.campaign_id",
-            (Self::Influencer, Source::Credits) => "credits.influencer_id",
-            (Self::Influencer, _) => "links.influencer_id",
-            (Self::Link, Source::Credits) => "credits.link_id",
-            (Self::Link, _) => "links.id",
-            (Self::Post, Source::Credits) => "credits.post_id",
-            (Self::Post, _) => "links.post_id",
-            (Self::Platform, _) => "links.platform",
-            (Self::PromoCode, Source::Credits) => "credits.promo_code_id",
-            (Self::PromoCode, _) => "NULL",
-            (Self::Country, Source::Rollups) => "NULLIF(facets.country, '')",
-            (Self::Country, _) => "NULLIF(clicks.country, '')",
-            (Self::Device, Source::Rollups) => "facets.device",
-            (Self::Device, _) => "user_agents.device",
-            (Self::Os, Source::Rollups) => "facets.os",
-            (Self::Os, _) => "user_agents.os",
-            (Self::Browser, Source::Rollups) => "facets.browser",
-            (Self::Browser, _) => "user_agents.browser",
-            (Self::Referrer, Source::Rollups) => "NULLIF(facets.referrer, '')",
-            (Self::Referrer, _) => "NULLIF(referrers.host, '')",
+        match source {
+            Source::Rollups => self.of_rollup(),
+            Source::RawClicks => self.of_click(),
+            Source::Credits => self.of_credit(),
+            Source::Uses => self.of_use(),
+            Source::Posts => self.of_post(),
+            Source::Followers => self.of_account(),
+        }
+    }
+
+    const fn of_link(self) -> &'static str {
+        match self {
+            Self::Campaign => "links.campaign_id",
+            Self::Influencer => "links.influencer_id",
+            Self::Link => "links.id",
+            Self::Post => "links.post_id",
+            Self::Platform => "links.platform",
+            _ => UNKNOWN,
+        }
+    }
+
+    /// An empty text says as little as none.
+    const fn of_rollup(self) -> &'static str {
+        match self {
+            Self::Country => "NULLIF(facets.country, '')",
+            Self::Device => "facets.device",
+            Self::Os => "facets.os",
+            Self::Browser => "facets.browser",
+            Self::Referrer => "NULLIF(facets.referrer, '')",
+            _ => self.of_link(),
+        }
+    }
+
+    const fn of_click(self) -> &'static str {
+        match self {
+            Self::Country => "NULLIF(clicks.country, '')",
+            Self::Device => "user_agents.device",
+            Self::Os => "user_agents.os",
+            Self::Browser => "user_agents.browser",
+            Self::Referrer => "NULLIF(referrers.host, '')",
+            _ => self.of_link(),
+        }
+    }
+
+    const fn of_credit(self) -> &'static str {
+        match self {
+            Self::Campaign => "credits.campaign_id",
+            Self::Influencer => "credits.influencer_id",
+            Self::Link => "credits.link_id",
+            Self::Post => "credits.post_id",
+            Self::PromoCode => "credits.promo_code_id",
+            _ => self.of_click(),
+        }
+    }
+
+    const fn of_use(self) -> &'static str {
+        match self {
+            Self::Campaign => "promo_codes.campaign_id",
+            Self::Influencer => "promo_codes.influencer_id",
+            Self::Post => "promo_codes.post_id",
+            Self::Platform => "posts.platform",
+            Self::PromoCode => "promo_codes.id",
+            _ => UNKNOWN,
+        }
+    }
+
+    const fn of_post(self) -> &'static str {
+        match self {
+            Self::Campaign => "posts.campaign_id",
+            Self::Influencer => "posts.influencer_id",
+            Self::Post => "posts.id",
+            Self::Platform => "posts.platform",
+            _ => UNKNOWN,
+        }
+    }
+
+    const fn of_account(self) -> &'static str {
+        match self {
+            Self::Influencer => "follower_counts.influencer_id",
+            Self::Platform => "follower_counts.platform",
+            _ => UNKNOWN,
         }
     }
 
@@ -116,5 +183,11 @@ pub(super) fn tables(source: Source, facets: bool) -> String {
             tables(source, false),
             of_click.replace(" JOIN", " LEFT JOIN")
         ),
+        (Source::Uses, _) => "conversions JOIN touchpoints ON touchpoints.conversion_id = conversions.id
+            JOIN promo_codes ON promo_codes.id = touchpoints.promo_code_id
+            LEFT JOIN posts ON posts.id = promo_codes.post_id"
+            .to_owned(),
+        (Source::Posts, _) => "post_metrics JOIN posts ON posts.id = post_metrics.post_id".to_owned(),
+        (Source::Followers, _) => "follower_counts".to_owned(),
     }
 }

@@ -1,5 +1,6 @@
 //! Builds one SELECT: what is summed up, grouped and filtered.
 
+use futures_util::TryStreamExt as _;
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 
@@ -7,6 +8,7 @@ use super::entity::{Source, tables};
 use super::{EntityKey, Question};
 use crate::domain::id::BrandId;
 use crate::domain::time::QUARTER_MS;
+use crate::store::columns::AnyQuery;
 use crate::store::{Store, StoreError};
 
 /// The pieces of a SELECT.
@@ -14,6 +16,7 @@ pub(super) struct Sql {
     pub(super) select: Vec<String>,
     pub(super) group: Vec<String>,
     pub(super) conditions: Vec<String>,
+    pub(super) order: Vec<&'static str>,
     pub(super) tables: String,
     bound: Vec<EntityKey>,
 }
@@ -22,13 +25,7 @@ impl Sql {
     pub(super) fn new(question: &Question, source: Source) -> Self {
         let mut met = question.by.iter().chain(question.only.iter().map(|(entity, _)| entity));
         let facets = met.any(|entity| entity.is_facet());
-        let mut sql = Self {
-            select: Vec::new(),
-            group: Vec::new(),
-            conditions: Vec::new(),
-            tables: tables(source, facets),
-            bound: Vec::new(),
-        };
+        let mut sql = Self::of_table(tables(source, facets));
         for (place, entity) in question.by.iter().enumerate() {
             sql.select.push(format!("{} AS k{place}", entity.column(source)));
             sql.group.push(entity.column(source).to_owned());
@@ -43,7 +40,26 @@ impl Sql {
         sql
     }
 
-    fn bind(&mut self, key: EntityKey) -> String {
+    /// Without keys and filters.
+    pub(super) fn of_table(tables: String) -> Self {
+        Self {
+            select: Vec::new(),
+            group: Vec::new(),
+            conditions: Vec::new(),
+            order: Vec::new(),
+            tables,
+            bound: Vec::new(),
+        }
+    }
+
+    /// Rows as they are, not summed up.
+    pub(super) fn each_row(&mut self, order: &[&'static str]) {
+        self.group.clear();
+        self.order.extend(order);
+    }
+
+    /// The place of a value in the text.
+    pub(super) fn bind(&mut self, key: EntityKey) -> String {
         self.bound.push(key);
         format!("${}", self.bound.len())
     }
@@ -69,19 +85,27 @@ impl Sql {
         }
     }
 
-    pub(super) async fn fetch(self, store: &Store) -> Result<Vec<AnyRow>, StoreError> {
-        let group = if self.group.is_empty() {
-            String::new()
-        } else {
-            format!(" GROUP BY {}", self.group.join(", "))
+    fn text(&self) -> String {
+        let list = |words: &str, items: &[&str]| {
+            if items.is_empty() {
+                String::new()
+            } else {
+                format!(" {words} {}", items.join(", "))
+            }
         };
-        let text = format!(
-            "SELECT {} FROM {} WHERE {}{group}",
+        let group: Vec<&str> = self.group.iter().map(String::as_str).collect();
+        format!(
+            "SELECT {} FROM {} WHERE {}{}{}",
             self.select.join(", "),
             self.tables,
-            self.conditions.join(" AND ")
-        );
-        let mut query = sqlx::query(AssertSqlSafe(text));
+            self.conditions.join(" AND "),
+            list("GROUP BY", &group),
+            list("ORDER BY", &self.order)
+        )
+    }
+
+    fn query(self) -> AnyQuery<'static> {
+        let mut query = sqlx::query(AssertSqlSafe(self.text()));
         for key in self.bound {
             query = match key {
                 EntityKey::Number(number) => query.bind(number),
@@ -89,6 +113,23 @@ impl Sql {
                 EntityKey::Nothing => query.bind(Option::<i64>::None),
             };
         }
-        Ok(query.fetch_all(&store.control).await?)
+        query
+    }
+
+    pub(super) async fn fetch(self, store: &Store) -> Result<Vec<AnyRow>, StoreError> {
+        Ok(self.query().fetch_all(&store.control).await?)
+    }
+
+    /// Row by row, for answers that need not lie in memory whole.
+    pub(super) async fn for_each(
+        self,
+        store: &Store,
+        mut each: impl FnMut(&AnyRow) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut rows = self.query().fetch(&store.control);
+        while let Some(row) = rows.try_next().await? {
+            each(&row)?;
+        }
+        Ok(())
     }
 }
