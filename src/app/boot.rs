@@ -119,6 +119,7 @@ pub async fn start(config: &Config, roles: Roles, clock: Clock) -> Result<Runnin
             metrics: metrics.clone(),
         };
         background.spawn(worker.run(stopping.clone(), DRAIN_FOR));
+        background.spawn(tasks::fold_visitors(store.clone(), stopping.clone()));
     }
     let keeper = Keeper {
         root: data_dir.journals(),

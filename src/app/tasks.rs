@@ -20,6 +20,8 @@ const TEND_JOURNALS_EVERY: Duration = Duration::from_secs(1);
 /// restored store).
 const FOLLOW_FEED_EVERY: Duration = Duration::from_millis(500);
 const SALTS_EVERY: Duration = Duration::from_secs(600);
+/// Reports read what is not folded from the raw clicks, so this may be slow; every fold rewrites the sets it touches.
+const FOLD_VISITORS_EVERY: Duration = Duration::from_secs(5);
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(60);
 const FORGET_REJECTIONS_EVERY: Duration = Duration::from_secs(3600);
 const FORGET_CLIENTS_EVERY: Duration = Duration::from_secs(60);
@@ -75,6 +77,22 @@ pub(super) async fn renew_salts(store: &Store, salts: &Salts, clock: &Clock) {
 pub(super) async fn keep_salts(store: Store, salts: Arc<Salts>, clock: Clock, mut stopping: Stopping) {
     while beat(SALTS_EVERY, &mut stopping).await {
         renew_salts(&store, &salts, &clock).await;
+    }
+}
+
+/// Folds clicks into each day's visitors, behind the worker.
+pub(super) async fn fold_visitors(store: Store, mut stopping: Stopping) {
+    while beat(FOLD_VISITORS_EVERY, &mut stopping).await {
+        loop {
+            match store.fold_visitors().await {
+                Ok(true) if !stopping.is_set() => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "visitors were not folded; reports count them from the raw clicks");
+                    break;
+                }
+            }
+        }
     }
 }
 

@@ -103,6 +103,10 @@ pub(super) fn text(row: &AnyRow, column: &'static str) -> Result<String, StoreEr
     Ok(row.try_get(column)?)
 }
 
+pub(super) fn bytes(row: &AnyRow, column: &'static str) -> Result<Vec<u8>, StoreError> {
+    Ok(row.try_get(column)?)
+}
+
 pub(super) fn maybe_text(row: &AnyRow, column: &'static str) -> Result<Option<String>, StoreError> {
     Ok(row.try_get(column)?)
 }

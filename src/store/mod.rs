@@ -28,13 +28,15 @@ mod rejections;
 mod salts;
 mod schema;
 mod verify;
+mod verify_visitors;
+mod visitors;
 
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use sqlx::any::AnyPoolOptions;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{AnyConnection, AnyPool, Connection as _, SqlitePool};
 use tokio::sync::Mutex;
 
@@ -182,6 +184,23 @@ impl Store {
                     Err(error)
                 }
             }
+        });
+        task.await.map_err(|_| StoreError::Stopped)?
+    }
+
+    /// The same for bulk work that a power cut may take back, because it is done again: see [`Store::open`].
+    async fn transact_bulk<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> Work<'c, T> + Send + 'static,
+    {
+        let store = self.clone();
+        let task = tokio::spawn(async move {
+            let _turn = store.writing.lock().await;
+            let mut tx = store.bulk.begin_with("BEGIN IMMEDIATE").await?;
+            let answer = work(&mut tx).await?;
+            tx.commit().await?;
+            Ok(answer)
         });
         task.await.map_err(|_| StoreError::Stopped)?
     }

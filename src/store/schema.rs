@@ -11,6 +11,7 @@ use super::StoreError;
 const SQLITE: &[(i64, &str, &str)] = &[
     (1, "ledger", include_str!("../../migrations/sqlite/0001_ledger.sql")),
     (2, "product", include_str!("../../migrations/sqlite/0002_product.sql")),
+    (3, "visitors", include_str!("../../migrations/sqlite/0003_visitors.sql")),
 ];
 
 pub(super) async fn migrate(pool: &SqlitePool) -> Result<(), StoreError> {

@@ -143,6 +143,13 @@ impl Service {
         });
     }
 
+    /// Folds visitors until none wait, as the service does in the background.
+    pub(crate) fn fold_visitors(&self) {
+        let runtime = self.runtime.as_ref().expect("a runtime");
+        let store = &self.running().store;
+        while runtime.block_on(store.fold_visitors()).expect("the store answers") {}
+    }
+
     /// Stops it as SIGTERM does.
     #[track_caller]
     pub(crate) fn stop(mut self) -> Option<TempDir> {

@@ -1,4 +1,7 @@
 //! Visitors: distinct within a UTC day, days summed.
+//!
+//! Whole UTC days come from the sets that are folded per day and link, and from the clicks that are not
+//! folded yet. Pieces of days, and whatever is asked by a property of the click, come from raw clicks.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
@@ -6,8 +9,9 @@ use std::hash::Hash;
 use super::entity::Source;
 use super::sql::Sql;
 use super::{EntityKey, Question, keys};
-use crate::domain::time::Instant;
+use crate::domain::time::{DAY_MS, Instant};
 use crate::domain::visitors::VisitorSet;
+use crate::store::visitors::{folded_rowid, sketch};
 use crate::store::{Store, StoreError, columns};
 
 /// A span of time: its first instant, and the first that no longer belongs to it.
@@ -18,6 +22,66 @@ fn span_of(spans: &[Span], at: Instant) -> Option<usize> {
     let next = spans.partition_point(|(from, _)| *from <= at);
     let place = next.checked_sub(1)?;
     (at < spans[place].1).then_some(place)
+}
+
+/// A stretch of time, and what its visitors are read from; milliseconds, the end left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Piece {
+    Days(i64, i64),
+    Raw(i64, i64),
+}
+
+/// The pieces that spans consist of, in order. Between two spans there are no clicks, so that neighbours of one kind
+/// are one piece.
+fn pieces(spans: &[Span], by_day: bool) -> Vec<Piece> {
+    let mut pieces: Vec<Piece> = Vec::new();
+    let mut add = |piece: Piece| match (pieces.last_mut(), piece) {
+        (_, Piece::Days(from, to) | Piece::Raw(from, to)) if from >= to => {}
+        (Some(Piece::Days(_, end)), Piece::Days(_, to)) | (Some(Piece::Raw(_, end)), Piece::Raw(_, to)) => *end = to,
+        _ => pieces.push(piece),
+    };
+    for (from, to) in spans {
+        let (from, to) = (from.ms(), to.ms());
+        let (first, end) = (from + (-from).rem_euclid(DAY_MS), to - to.rem_euclid(DAY_MS));
+        if by_day && first < end {
+            add(Piece::Raw(from, first));
+            add(Piece::Days(first, end));
+            add(Piece::Raw(end, to));
+        } else {
+            add(Piece::Raw(from, to));
+        }
+    }
+    pieces
+}
+
+/// Sets by UTC day and group. Days are read in order, so that a day before the one being read is done with.
+struct Days<G> {
+    open: BTreeMap<i64, HashMap<G, VisitorSet>>,
+    counts: HashMap<G, i64>,
+}
+
+impl<G: Eq + Hash> Days<G> {
+    fn of(&mut self, utc_day: i64, group: G) -> &mut VisitorSet {
+        self.open.entry(utc_day).or_default().entry(group).or_default()
+    }
+
+    fn count_before(&mut self, utc_day: i64) {
+        while let Some(day) = self.open.first_entry().filter(|day| *day.key() < utc_day) {
+            for (group, visitors) in day.remove() {
+                *self.counts.entry(group).or_default() += i64::try_from(visitors.count()).unwrap_or(i64::MAX);
+            }
+        }
+    }
+}
+
+fn raw_clicks(question: &Question, order: &[&'static str]) -> Sql {
+    let mut sql = Sql::new(question, Source::RawClicks);
+    sql.each_row(order);
+    sql.select
+        .push("clicks.at_ms AS at_ms, clicks.visitor AS visitor".to_owned());
+    sql.conditions.push("clicks.class = 0".to_owned());
+    sql.brand("links.brand_id", question.brand);
+    sql
 }
 
 impl Store {
@@ -32,30 +96,130 @@ impl Store {
         spans: &[Span],
         group: impl Fn(Vec<EntityKey>, usize) -> Option<G>,
     ) -> Result<HashMap<G, i64>, StoreError> {
-        let mut days: BTreeMap<i64, HashMap<G, VisitorSet>> = BTreeMap::new();
-        let mut sql = Sql::new(question, Source::RawClicks);
-        sql.each_row(&[]);
-        sql.select
-            .push("clicks.at_ms AS at_ms, clicks.visitor AS visitor".to_owned());
-        sql.conditions.push("clicks.class = 0".to_owned());
-        sql.brand("links.brand_id", question.brand);
-        sql.between("clicks.at_ms", question.from.ms(), question.to.ms());
-        sql.for_each(self, |row| {
-            let at = columns::instant(row, "at_ms")?;
-            let Some(span) = span_of(spans, at) else {
-                return Ok(());
-            };
-            if let Some(group) = group(keys(row, &question.by)?, span) {
-                let visitors = days.entry(at.utc_day()).or_default().entry(group).or_default();
-                visitors.insert(columns::int(row, "visitor")?.cast_unsigned());
-            }
-            Ok(())
-        })
-        .await?;
-        let mut counts = HashMap::new();
-        for (group, visitors) in days.into_values().flatten() {
-            *counts.entry(group).or_default() += i64::try_from(visitors.count()).unwrap_or(i64::MAX);
+        let mut days = Days {
+            open: BTreeMap::new(),
+            counts: HashMap::new(),
+        };
+        let mut asked_by = question.by.iter().chain(question.only.iter().map(|(entity, _)| entity));
+        let pieces = pieces(spans, !asked_by.any(|entity| entity.is_facet()));
+        let group_of = |row: &_, at| match span_of(spans, at) {
+            Some(place) => Ok::<_, StoreError>(group(keys(row, &question.by)?, place)),
+            None => Ok(None),
+        };
+        if pieces.iter().any(|piece| matches!(piece, Piece::Days(..))) {
+            // The mark first: what is folded meanwhile is met twice, which a set does not mind.
+            let folded = folded_rowid(&mut *self.control.acquire().await?).await?;
+            let mut sql = raw_clicks(question, &[]);
+            let folded = sql.bind(EntityKey::Number(folded));
+            sql.conditions.push(format!("clicks.rowid > {folded}"));
+            // The plus keeps the index of times out: these are few rows at the end of the table.
+            sql.between("+clicks.at_ms", question.from.ms(), question.to.ms());
+            sql.for_each(self, |row| {
+                let at = columns::instant(row, "at_ms")?;
+                if let Some(group) = group_of(row, at)? {
+                    let visitors = days.of(at.utc_day(), group);
+                    visitors.insert(columns::int(row, "visitor")?.cast_unsigned());
+                }
+                Ok(())
+            })
+            .await?;
         }
-        Ok(counts)
+        for piece in pieces {
+            match piece {
+                Piece::Raw(from, to) => {
+                    let mut sql = raw_clicks(question, &["clicks.at_ms"]);
+                    sql.between("clicks.at_ms", from, to);
+                    sql.for_each(self, |row| {
+                        let at = columns::instant(row, "at_ms")?;
+                        days.count_before(at.utc_day());
+                        if let Some(group) = group_of(row, at)? {
+                            let visitors = days.of(at.utc_day(), group);
+                            visitors.insert(columns::int(row, "visitor")?.cast_unsigned());
+                        }
+                        Ok(())
+                    })
+                    .await?;
+                }
+                Piece::Days(from, to) => {
+                    let mut sql = Sql::new(question, Source::VisitorDays);
+                    sql.each_row(&["visitor_days.utc_day"]);
+                    sql.select
+                        .push("visitor_days.utc_day AS utc_day, visitor_days.sketch AS sketch".to_owned());
+                    sql.brand("links.brand_id", question.brand);
+                    sql.between("visitor_days.utc_day", from / DAY_MS, to / DAY_MS);
+                    sql.for_each(self, |row| {
+                        let utc_day = columns::int(row, "utc_day")?;
+                        days.count_before(utc_day);
+                        if let Some(group) = group_of(row, Instant::from_ms(utc_day * DAY_MS))? {
+                            days.of(utc_day, group).unite(&sketch(row)?);
+                        }
+                        Ok(())
+                    })
+                    .await?;
+                }
+            }
+        }
+        days.count_before(i64::MAX);
+        Ok(days.counts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(from: i64, to: i64) -> Span {
+        (Instant::from_ms(from), Instant::from_ms(to))
+    }
+
+    #[test]
+    fn spans_are_cut_at_utc_days_without_gap_or_overlap() {
+        let day = DAY_MS;
+        for (spans, cut) in [
+            (vec![span(0, day)], vec![Piece::Days(0, day)]),
+            (vec![span(5, 7)], vec![Piece::Raw(5, 7)]),
+            (vec![span(7, 7)], vec![]),
+            (vec![span(5, day + 5)], vec![Piece::Raw(5, day + 5)]),
+            (
+                vec![span(-5, 2 * day + 5)],
+                vec![
+                    Piece::Raw(-5, 0),
+                    Piece::Days(0, 2 * day),
+                    Piece::Raw(2 * day, 2 * day + 5),
+                ],
+            ),
+            // Days in a row, days with one left out, and days that are no UTC days.
+            (vec![span(0, day), span(day, 2 * day)], vec![Piece::Days(0, 2 * day)]),
+            (
+                vec![span(0, day), span(2 * day, 3 * day)],
+                vec![Piece::Days(0, 3 * day)],
+            ),
+            (
+                vec![span(5, day + 5), span(day + 5, 2 * day + 5)],
+                vec![Piece::Raw(5, 2 * day + 5)],
+            ),
+        ] {
+            assert_eq!(pieces(&spans, true), cut, "{spans:?}");
+        }
+        assert_eq!(pieces(&[span(0, day)], false), [Piece::Raw(0, day)]);
+    }
+
+    #[test]
+    fn an_instant_belongs_to_the_span_that_holds_it() {
+        let spans = [span(0, 10), span(10, 20), span(30, 40)];
+        let places = [-1, 0, 9, 10, 19, 20, 29, 30, 39, 40].map(|at| span_of(&spans, Instant::from_ms(at)));
+        let expected = [
+            None,
+            Some(0),
+            Some(0),
+            Some(1),
+            Some(1),
+            None,
+            None,
+            Some(2),
+            Some(2),
+            None,
+        ];
+        assert_eq!(places, expected);
     }
 }

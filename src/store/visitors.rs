@@ -1,0 +1,86 @@
+//! Folds raw clicks into each day's visitors per link, behind the commit.
+//!
+//! # Operation
+//! `click_marks.folded_rowid` says up to which row clicks are folded, and moves in the transaction that
+//! folds them: a crash, or a second process that folds, neither loses nor repeats one, and repeating
+//! would change nothing, because a set knows its members. Reports add what is not folded yet, so no
+//! figure depends on how far this has come.
+
+use std::collections::BTreeMap;
+
+use sqlx::AnyConnection;
+use sqlx::any::AnyRow;
+use sqlx::sqlite::SqliteConnection;
+
+use super::{Store, StoreError, columns};
+use crate::domain::time::Instant;
+use crate::domain::visitors::VisitorSet;
+
+/// Clicks of one transaction: some tens of milliseconds.
+const CLICKS_AT_ONCE: i64 = 20_000;
+
+/// A stored set.
+pub(super) fn stored(bytes: &[u8]) -> Result<VisitorSet, StoreError> {
+    VisitorSet::from_bytes(bytes).map_err(|error| StoreError::Unreadable {
+        column: "sketch",
+        message: error.to_string(),
+    })
+}
+
+/// A set out of a row.
+pub(super) fn sketch(row: &AnyRow) -> Result<VisitorSet, StoreError> {
+    stored(&columns::bytes(row, "sketch")?)
+}
+
+/// Up to which row of `clicks` visitors are folded.
+pub(super) async fn folded_rowid(conn: &mut AnyConnection) -> Result<i64, StoreError> {
+    let sql = "SELECT folded_rowid FROM click_marks WHERE id = 1";
+    Ok(sqlx::query_scalar(sql).fetch_one(conn).await?)
+}
+
+impl Store {
+    /// Folds the next clicks; whether more of them wait.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer; then nothing of this step is folded.
+    pub async fn fold_visitors(&self) -> Result<bool, StoreError> {
+        let sql = "SELECT COUNT(*) FROM click_marks
+            WHERE id = 1 AND folded_rowid < (SELECT COALESCE(MAX(rowid), 0) FROM clicks)";
+        let waiting: i64 = sqlx::query_scalar(sql).fetch_one(&self.control).await?;
+        if waiting == 0 {
+            return Ok(false);
+        }
+        self.transact_bulk(|tx| Box::pin(fold(tx))).await
+    }
+}
+
+async fn fold(conn: &mut SqliteConnection) -> Result<bool, StoreError> {
+    let sql = "SELECT folded_rowid, (SELECT COALESCE(MAX(rowid), 0) FROM clicks) FROM click_marks WHERE id = 1";
+    let (after, last): (i64, i64) = sqlx::query_as(sql).fetch_one(&mut *conn).await?;
+    let upto = last.min(after + CLICKS_AT_ONCE);
+    let sql = "SELECT at_ms, link_id, visitor FROM clicks WHERE rowid > $1 AND rowid <= $2 AND class = 0";
+    let clicks: Vec<(i64, i64, i64)> = sqlx::query_as(sql).bind(after).bind(upto).fetch_all(&mut *conn).await?;
+    let mut met: BTreeMap<(i64, i64), VisitorSet> = BTreeMap::new();
+    for (at_ms, link, visitor) in clicks {
+        let visitors = met.entry((Instant::from_ms(at_ms).utc_day(), link)).or_default();
+        visitors.insert(visitor.cast_unsigned());
+    }
+    for ((utc_day, link), mut visitors) in met {
+        let sql = "SELECT sketch FROM visitor_days WHERE utc_day = $1 AND link_id = $2";
+        let before: Option<Vec<u8>> = sqlx::query_scalar(sql)
+            .bind(utc_day)
+            .bind(link)
+            .fetch_optional(&mut *conn)
+            .await?;
+        if let Some(before) = before {
+            visitors.unite(&stored(&before)?);
+        }
+        let sql = "INSERT INTO visitor_days (utc_day, link_id, sketch) VALUES ($1, $2, $3)
+            ON CONFLICT (utc_day, link_id) DO UPDATE SET sketch = excluded.sketch";
+        let write = sqlx::query(sql).bind(utc_day).bind(link).bind(visitors.to_bytes());
+        write.execute(&mut *conn).await?;
+    }
+    let sql = "UPDATE click_marks SET folded_rowid = $1 WHERE id = 1";
+    sqlx::query(sql).bind(upto).execute(conn).await?;
+    Ok(upto < last)
+}
