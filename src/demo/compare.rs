@@ -8,7 +8,7 @@ use super::DemoError;
 use super::calendar::{Calendar, STEPS};
 use super::desk::Desk;
 use super::mint::Minted;
-use super::oracle::{DIMENSIONS, Figure, Figures, Oracle};
+use super::oracle::{DIMENSIONS, ESTIMATE_PERCENT, Figure, Figures, Oracle};
 use super::orders::Due;
 use super::plan::Plan;
 
@@ -17,6 +17,8 @@ use super::plan::Plan;
 pub struct Checked {
     /// Figures that were compared.
     pub figures: usize,
+    /// Those of them that a report only estimates: visitors of very busy days.
+    pub estimated: usize,
     /// Orders and other events whose outcome was compared.
     pub events: usize,
     /// One sentence for each that is not as it should be.
@@ -26,6 +28,10 @@ pub struct Checked {
 fn fits(figure: Figure, reported: &Value) -> bool {
     match figure {
         Figure::Whole(number) => reported.as_i64() == Some(number),
+        Figure::About(number) => {
+            let off = reported.as_i64().map(|reported| (reported - number).abs());
+            off.is_some_and(|off| off * 100 <= number * ESTIMATE_PERCENT)
+        }
         Figure::Missing => reported.is_null(),
         // To the nearest millionth; where two are equally near, either.
         Figure::Ratio { n, d } => {
@@ -40,6 +46,7 @@ fn fits(figure: Figure, reported: &Value) -> bool {
 fn shown(figure: Figure) -> String {
     match figure {
         Figure::Whole(number) => number.to_string(),
+        Figure::About(number) => format!("{number} within {ESTIMATE_PERCENT} %"),
         Figure::Ratio { n, d } => format!("{n} / {d}"),
         Figure::Missing => "null".to_owned(),
     }
@@ -48,6 +55,7 @@ fn shown(figure: Figure) -> String {
 impl Checked {
     fn figure(&mut self, at: &str, name: &str, expected: Figure, reported: Option<&Value>) {
         self.figures += 1;
+        self.estimated += usize::from(matches!(expected, Figure::About(_)));
         let Some(reported) = reported else {
             let difference = format!("{at}: the report has no {name}; it should be {}", shown(expected));
             self.differences.push(difference);

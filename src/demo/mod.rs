@@ -39,6 +39,7 @@ use crate::domain::time::Instant;
 use crate::store::{ApiKey, STORE_FILE, StoreError, Verified};
 use crate::traffic::{self, Stuck};
 pub use compare::Checked;
+pub use oracle::ESTIMATE_PERCENT;
 pub use told::{LeftOut, Row, Sample, Told, Total};
 
 /// Where a demo lives unless a data directory is named: never among real books.

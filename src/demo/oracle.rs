@@ -14,13 +14,18 @@ pub(super) const DIMENSIONS: [&str; 6] = ["total", "influencer", "campaign", "li
 /// What a row is called that has no link, or no code.
 const NOTHING: &str = "(none)";
 
+/// Visitors of one row and day are counted exactly up to here, and estimated beyond.
+const EXACT_VISITORS_A_DAY: usize = 4096;
+/// How far an estimate may be off.
+pub const ESTIMATE_PERCENT: i64 = 2;
+
 /// The sums of one row.
 #[derive(Debug, Default)]
 pub(super) struct Figures {
     clicks: i64,
     people: i64,
-    /// A person counts once a day.
-    visitors: HashSet<(u32, u32)>,
+    /// A person counts once a day: the day, and who.
+    visitors: BTreeMap<u32, HashSet<u32>>,
     events: BTreeMap<&'static str, i64>,
     sales_after_click: i64,
     revenue: i64,
@@ -32,6 +37,8 @@ pub(super) struct Figures {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Figure {
     Whole(i64),
+    /// So many, give or take [`ESTIMATE_PERCENT`].
+    About(i64),
     /// Reports give it to six places.
     Ratio {
         /// The numerator.
@@ -53,7 +60,8 @@ impl Figures {
     pub(super) fn measures(&self) -> Vec<(&'static str, Figure)> {
         let events = |name| self.events.get(name).copied().unwrap_or_default();
         let sales = events("sale");
-        let visitors = i64::try_from(self.visitors.len()).expect("a count");
+        let visitors = i64::try_from(self.visitors.values().map(HashSet::len).sum::<usize>()).expect("a count");
+        let estimated = self.visitors.values().any(|day| day.len() > EXACT_VISITORS_A_DAY);
         let value_per_sale = match sales {
             0 => Figure::Missing,
             sales => Figure::Whole(rounded(self.revenue, sales)),
@@ -69,7 +77,14 @@ impl Figures {
             ("clicks", Figure::Whole(self.clicks)),
             ("human_clicks", Figure::Whole(self.people)),
             ("bot_clicks", Figure::Whole(self.clicks - self.people)),
-            ("unique_visitors", Figure::Whole(visitors)),
+            (
+                "unique_visitors",
+                if estimated {
+                    Figure::About(visitors)
+                } else {
+                    Figure::Whole(visitors)
+                },
+            ),
             ("conversions", Figure::Whole(self.events.values().sum())),
             ("sales", Figure::Whole(sales)),
             ("leads", Figure::Whole(events("lead"))),
@@ -140,7 +155,7 @@ impl Oracle {
             oracle.click(plan, click, minted, calendar);
         }
         for order in &plan.orders {
-            oracle.order(order, minted, calendar);
+            oracle.order(plan, order, minted, calendar);
         }
         oracle.refunds(plan, minted, calendar);
         oracle
@@ -169,14 +184,13 @@ impl Oracle {
             figures.clicks += 1;
             if person {
                 figures.people += 1;
-                figures
-                    .visitors
-                    .insert((click.visitor.number, click.step / STEPS_A_DAY));
+                let day = figures.visitors.entry(click.step / STEPS_A_DAY).or_default();
+                day.insert(click.visitor.number);
             }
         });
     }
 
-    fn order(&mut self, order: &Order, minted: &Minted, calendar: &Calendar) {
+    fn order(&mut self, plan: &Plan, order: &Order, minted: &Minted, calendar: &Calendar) {
         let amount = order.amount.unwrap_or_default();
         let earned = match order.due {
             Due::Earned(earned) => earned,
@@ -195,12 +209,19 @@ impl Oracle {
                 figures.sales_after_click += i64::from(earned.after_click);
             }
         });
-        if let Some(code) = order.code {
-            let used = minted.codes[code].clone();
-            for (dimension, name) in [("total", String::new()), ("promo_code", used)] {
-                let rows = self.rows.entry(dimension).or_default();
-                rows.entry(name).or_default().code_uses += 1;
-            }
+        if let (Some(code), "sale") = (order.code, order.event) {
+            // A use counts for the code's own creator and campaign, whoever got the credit.
+            let used = &plan.codes[code];
+            let place = Place {
+                creator: used.creator,
+                campaign: used.campaign,
+                link: None,
+                code: Some(code),
+                step,
+                minted,
+                calendar,
+            };
+            self.add(&place, |figures| figures.code_uses += 1);
         }
     }
 

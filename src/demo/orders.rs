@@ -25,7 +25,8 @@ pub(super) struct Earned {
     pub(super) campaign: usize,
     pub(super) link: Option<usize>,
     pub(super) code: Option<usize>,
-    /// Whether a click that could have earned stands behind it.
+    /// Whether a click on the creator's own link stands behind it, and could have earned: another's
+    /// click does not count for the conversion rate.
     pub(super) after_click: bool,
 }
 
@@ -160,7 +161,7 @@ impl Draw<'_> {
             Story::Code | Story::ToldLater => {
                 let code = self.code(|code| !code.in_review);
                 order.code = Some(code);
-                order.due = self.by_code(code, false);
+                order.due = self.by_code(code);
                 if matches!(story, Story::ToldLater) {
                     order.placed = Some(order.step);
                     order.step = STEPS - 1;
@@ -306,13 +307,13 @@ impl Draw<'_> {
         })
     }
 
-    fn by_code(&self, code: usize, after_click: bool) -> Due {
+    fn by_code(&self, code: usize) -> Due {
         Due::Earned(Earned {
             creator: self.codes[code].creator,
             campaign: self.codes[code].campaign,
             link: None,
             code: Some(code),
-            after_click,
+            after_click: false,
         })
     }
 
@@ -323,7 +324,7 @@ impl Draw<'_> {
         let code_wins = CAMPAIGNS[owner.campaign].code_wins;
         if link.creator != owner.creator {
             return if code_wins {
-                self.by_code(code, true)
+                self.by_code(code)
             } else {
                 self.by_click(click)
             };

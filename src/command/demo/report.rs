@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use crate::command::written::{dollars, grouped};
 use crate::config::Config;
-use crate::demo::{DEMO_DIR, Demo, Sample, Told, Total};
+use crate::demo::{DEMO_DIR, Demo, ESTIMATE_PERCENT, Sample, Told, Total};
 
 /// Differences that are printed: the first ones say enough.
 const DIFFERENCES_SHOWN: usize = 20;
@@ -35,7 +35,8 @@ impl Display for Page<'_> {
         writeln!(
             f,
             "\n{} clicks: {} of people, who were {} visitors (each once a day), and {} of programs, previews and prefetches.\n\
-             Conversion: orders after a click, of a hundred clicks of people. Orders by a promo code alone need no click.",
+             Conversion: orders after a click on the influencer's link, of a hundred clicks of people. Orders by a promo code\n\
+             need no click and do not count in it.",
             grouped(clicks),
             grouped(told.total.people),
             grouped(told.visitors),
@@ -122,6 +123,13 @@ impl Page<'_> {
                 different => format!("{} DIFFER", count(different)),
             }
         )?;
+        if checked.estimated > 0 {
+            let estimated = count(checked.estimated);
+            writeln!(
+                f,
+                "Among them {estimated} counts of visitors that reports estimate within {ESTIMATE_PERCENT} %."
+            )?;
+        }
         for difference in checked.differences.iter().take(DIFFERENCES_SHOWN) {
             writeln!(f, "  DIFFERENCE: {difference}")?;
         }
