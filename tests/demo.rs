@@ -91,6 +91,6 @@ fn a_scale_that_contradicts_itself_is_refused_before_anything_is_made() {
     let home = directory();
     let dir = home.path().join("demo");
     let refused = complaint(&run(&dir, &["demo", "--clicks", "100", "--orders", "100"]));
-    assert!(refused.contains("four clicks for each order"), "{refused}");
+    assert!(refused.contains("at least 4 clicks for each order"), "{refused}");
     assert!(!dir.exists());
 }

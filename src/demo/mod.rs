@@ -1,8 +1,8 @@
 //! A brand, its influencers and two weeks of their traffic, through the real HTTP path, and a recount
 //! that the reports must equal.
 //!
-//! Everything is drawn from a seed before anything is sent: [`plan`] says what will happen and who is
-//! due each sale, [`live`] sends it, [`oracle`] counts it in its own words, [`compare`] lays the
+//! Everything is drawn from a seed before anything is sent: `plan` says what will happen and who is
+//! due each sale, `live` sends it, `oracle` counts it in its own words, `compare` lays the
 //! report beside the count. The service runs on a clock that the demo moves through fourteen days,
 //! which is how clicks can grow too old and why a day's visitors can be counted exactly.
 
@@ -59,6 +59,18 @@ pub struct Scale {
     /// Clicks under way at the same time.
     pub concurrency: usize,
 }
+
+impl Scale {
+    const fn check(&self) -> Result<(), DemoError> {
+        if self.clicks > crowd::VISITORS_MAX || self.orders > self.clicks / CLICKS_AN_ORDER {
+            return Err(DemoError::Scale);
+        }
+        Ok(())
+    }
+}
+
+/// Fewer clicks for each order than this, and not everything a demo shows could happen.
+const CLICKS_AN_ORDER: usize = 4;
 
 /// Why a demo did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -175,8 +187,9 @@ impl Demo {
 /// # Errors
 /// [`DemoError`]; a figure that is not as it should be is no error but an answer.
 pub async fn run(config: &Config, scale: &Scale, again: bool, mut tell: impl FnMut(Stage)) -> Result<Demo, DemoError> {
+    scale.check()?;
     claim(&config.data_dir, again)?;
-    let plan = Plan::draw(scale)?;
+    let plan = Plan::draw(scale);
     tell(Stage::Planned {
         pieces: mint::pieces(&plan),
         events: plan
@@ -241,7 +254,7 @@ async fn play(
     tell(Stage::Comparing);
     let oracle = Oracle::recount(plan, &minted, calendar);
     let (checked, conversions) = compare::check(&desk, plan, &minted, &oracle, calendar).await?;
-    let told = told::tell(&desk, &minted, calendar, &conversions).await?;
+    let told = told::tell(&desk, plan, &minted, calendar, &conversions).await?;
     Ok(Demo {
         told,
         checked,

@@ -1,12 +1,12 @@
 //! What will happen: links, codes, clicks and orders, drawn from a seed before anything is sent.
 
+use super::Scale;
 use super::calendar::STEPS;
 use super::cast::{CAMPAIGNS, CREATORS, LEAKED_CODE_OF, WITH_CODE, campaigns_of};
 use super::chance::{Chance, running};
-use super::crowd::{BOTS, Crowd, PREVIEWS, VISITORS_MAX, Visitor};
+use super::crowd::{BOTS, Crowd, PREVIEWS, Visitor};
 use super::orders::{self, Order};
 use super::refunds::{self, Refund};
-use super::{DemoError, Scale};
 
 /// A link of one creator in one campaign on one platform.
 #[derive(Debug)]
@@ -72,10 +72,7 @@ const CLICKERS: [(Clicker, usize); 5] = [
 const BUSY: [usize; 8] = [2, 1, 3, 5, 6, 7, 9, 6];
 
 impl Plan {
-    pub(super) fn draw(scale: &Scale) -> Result<Self, DemoError> {
-        if scale.clicks > VISITORS_MAX || scale.orders * 4 > scale.clicks {
-            return Err(DemoError::Scale);
-        }
+    pub(super) fn draw(scale: &Scale) -> Self {
         let mut chance = Chance::new(scale.seed);
         let (links, codes) = (links(), codes());
         let clicks = clicks(&mut chance, &links, scale.clicks);
@@ -88,7 +85,7 @@ impl Plan {
             refunds: Vec::new(),
         };
         plan.refunds = refunds::draw(&mut chance, &mut plan.orders);
-        Ok(plan)
+        plan
     }
 }
 
@@ -164,3 +161,57 @@ fn clicks(chance: &mut Chance, links: &[Link], count: usize) -> Vec<Click> {
 
 /// The weight of the first link; the one at rank r has about 2/(r+1) of it.
 const ZIPF_TOP: usize = 100_000;
+
+#[cfg(test)]
+mod tests {
+    use super::super::orders::Due;
+    use super::*;
+
+    fn plan(seed: u64) -> Plan {
+        Plan::draw(&Scale {
+            clicks: 4000,
+            orders: 400,
+            seed,
+            concurrency: 1,
+        })
+    }
+
+    #[test]
+    fn the_same_seed_draws_the_same_plan_and_another_does_not() {
+        let drawn = |seed| format!("{:?}", plan(seed));
+        assert_eq!(drawn(1), drawn(1));
+        assert_ne!(drawn(1), drawn(2));
+    }
+
+    #[test]
+    fn an_order_follows_its_clicks_and_the_last_of_them_came_last() {
+        let plan = plan(3);
+        let mut several = 0;
+        for order in &plan.orders {
+            let steps: Vec<u32> = order.clicks.iter().map(|click| plan.clicks[*click].step).collect();
+            assert!(
+                steps.is_sorted() && steps.iter().all(|step| *step <= order.step),
+                "{order:?}"
+            );
+            several += usize::from(steps.len() > 1);
+        }
+        assert!(
+            several > 0
+                && plan
+                    .refunds
+                    .iter()
+                    .any(|refund| refund.step < plan.orders[refund.order].step)
+        );
+        let due = |reason| {
+            plan.orders
+                .iter()
+                .filter(|order| order.due == Due::Nobody(reason))
+                .count()
+        };
+        assert_eq!(
+            (due("outside_window"), due("ordinary_coupon"), due("click_id_malformed")),
+            (16, 8, 4)
+        );
+        assert!((60..=100).contains(&plan.links.len()), "{}", plan.links.len());
+    }
+}

@@ -9,6 +9,8 @@ use super::calendar::{Calendar, STEPS};
 use super::compare::question;
 use super::desk::Desk;
 use super::mint::Minted;
+use super::orders::{Due, Order};
+use super::plan::Plan;
 
 /// One influencer's row.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub struct Total {
     pub people: i64,
     /// Credited orders.
     pub orders: i64,
+    /// Orders that carried the influencer's code, whoever got the credit.
+    pub code_uses: i64,
     /// Before refunds.
     pub revenue: i64,
     /// What came back.
@@ -100,6 +104,7 @@ impl Total {
         Self {
             people: number(row, "human_clicks"),
             orders: number(row, "sales"),
+            code_uses: number(row, "promo_code_uses"),
             revenue: number(row, "revenue"),
             refunds: number(row, "refunds"),
             value_per_sale: row["value_per_sale"].as_i64(),
@@ -110,6 +115,7 @@ impl Total {
 
 pub(super) async fn tell(
     desk: &Desk,
+    plan: &Plan,
     minted: &Minted,
     calendar: &Calendar,
     conversions: &[Value],
@@ -136,7 +142,7 @@ pub(super) async fn tell(
         clicks: (number(total, "clicks"), number(total, "bot_clicks")),
         visitors: number(total, "unique_visitors"),
         left_out: left_out(desk, conversions).await?,
-        samples: samples(desk, conversions).await?,
+        samples: samples(desk, plan, conversions).await?,
     })
 }
 
@@ -164,17 +170,23 @@ async fn left_out(desk: &Desk, conversions: &[Value]) -> Result<Vec<LeftOut>, De
     Ok(left_out)
 }
 
-/// One that both a click and a code wanted, one that only a code brought, and one that came too late.
-async fn samples(desk: &Desk, conversions: &[Value]) -> Result<Vec<Sample>, DemoError> {
-    let credit = |one: &Value, name: &str| one["credits"][0][name].is_string();
-    let wanted: [&dyn Fn(&Value) -> bool; 3] = [
-        &|one| credit(one, "link_id") && credit(one, "promo_code_id"),
-        &|one| credit(one, "promo_code_id") && !credit(one, "link_id"),
-        &|one| one["reason"] == "outside_window",
+/// One that a creator's click and code earned together, one whose code won against another's click, and
+/// one that came too late. Which order shows what is known from the plan; what is shown is the API's.
+async fn samples(desk: &Desk, plan: &Plan, conversions: &[Value]) -> Result<Vec<Sample>, DemoError> {
+    let with_code = |order: &Order, with_link: bool| match order.due {
+        Due::Earned(earned) => earned.code.is_some() && earned.link.is_some() == with_link && !order.clicks.is_empty(),
+        _ => false,
+    };
+    let wanted: [&dyn Fn(&Order) -> bool; 3] = [
+        &|order| with_code(order, true),
+        &|order| with_code(order, false),
+        &|order| order.due == Due::Nobody("outside_window"),
     ];
     let mut samples = Vec::new();
     for wanted in wanted {
-        let Some(found) = conversions.iter().find(|one| one["event"] == "sale" && wanted(one)) else {
+        let shown = plan.orders.iter().find(|order| wanted(order));
+        let of = |order: &Order, one: &Value| one["event"] == order.event && one["external_id"] == *order.external_id;
+        let Some(found) = shown.and_then(|order| conversions.iter().find(|one| of(order, one))) else {
             continue;
         };
         let explained = explain(desk, found).await?;

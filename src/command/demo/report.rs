@@ -63,16 +63,23 @@ impl Display for Page<'_> {
 }
 
 fn table(f: &mut Formatter<'_>, told: &Told) -> fmt::Result {
-    writeln!(
-        f,
-        "{:<16} {:<6} {:>10} {:>8} {:>14} {:>12} {:>10} {:>11}",
-        "influencer", "tier", "clicks of", "orders", "revenue", "refunds", "value per", "conversion"
-    )?;
-    writeln!(
-        f,
-        "{:<16} {:<6} {:>10} {:>8} {:>14} {:>12} {:>10}",
-        "", "", "people", "", "", "", "sale"
-    )?;
+    let heads = [
+        [
+            "influencer",
+            "tier",
+            "clicks of",
+            "orders",
+            "code",
+            "revenue",
+            "refunds",
+            "value per",
+            "conver-",
+        ],
+        ["", "", "people", "", "uses", "", "", "sale", "sion"],
+    ];
+    for head in heads {
+        cells(f, head.map(str::to_owned))?;
+    }
     for row in &told.rows {
         line(f, &row.handle, &row.tier, &row.total)?;
     }
@@ -80,18 +87,30 @@ fn table(f: &mut Formatter<'_>, told: &Told) -> fmt::Result {
 }
 
 fn line(f: &mut Formatter<'_>, name: &str, tier: &str, total: &Total) -> fmt::Result {
-    let value = total.value_per_sale.map(dollars).unwrap_or_default();
-    let rate = total
-        .conversion_rate
-        .map(|rate| format!("{:.2} %", rate * 100.0))
-        .unwrap_or_default();
+    let rate = |rate: f64| format!("{:.2} %", rate * 100.0);
+    cells(
+        f,
+        [
+            name.to_owned(),
+            tier.to_owned(),
+            grouped(total.people),
+            grouped(total.orders),
+            grouped(total.code_uses),
+            dollars(total.revenue),
+            dollars(total.refunds),
+            total.value_per_sale.map(dollars).unwrap_or_default(),
+            total.conversion_rate.map(rate).unwrap_or_default(),
+        ],
+    )
+}
+
+fn cells(
+    f: &mut Formatter<'_>,
+    [name, tier, people, orders, uses, revenue, refunds, value, rate]: [String; 9],
+) -> fmt::Result {
     writeln!(
         f,
-        "{name:<16} {tier:<6} {:>10} {:>8} {:>14} {:>12} {value:>10} {rate:>11}",
-        grouped(total.people),
-        grouped(total.orders),
-        dollars(total.revenue),
-        dollars(total.refunds)
+        "{name:<16} {tier:<5} {people:>9} {orders:>7} {uses:>6} {revenue:>13} {refunds:>11} {value:>10} {rate:>8}"
     )
 }
 
