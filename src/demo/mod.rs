@@ -93,7 +93,7 @@ pub enum DemoError {
     },
     /// The scale contradicts itself.
     #[error(
-        "a demo takes at least four clicks for each order, and at most {} clicks",
+        "a demo takes at least {CLICKS_AN_ORDER} clicks for each order, and at most {} clicks",
         crowd::VISITORS_MAX
     )]
     Scale,
