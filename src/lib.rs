@@ -31,7 +31,11 @@
 //! `tests/tidy.rs` holds this order.
 
 pub mod command;
+// Beside each other: each starts a service and sends it traffic.
+pub mod demo;
 pub mod replay;
+// Clicks over real HTTP against a service of this process.
+pub mod traffic;
 // The only wiring.
 pub mod app;
 // The control plane.

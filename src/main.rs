@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use linkledger::app::Roles;
 use linkledger::command::{self, Failure};
 use linkledger::config::{Config, Sources};
+use linkledger::demo::{DEMO_DIR, Scale};
 use linkledger::telemetry;
 
 /// Which influencer earned which sale: short links, clicks, conversions, credit, reports.
@@ -34,6 +35,17 @@ enum Command {
     /// counted and left out. Clicks count at the time of the replay. Runs on free ports, in the
     /// configured data directory.
     Replay(Replay),
+    /// Play two weeks of an invented brand through the real HTTP path, then report and check them.
+    ///
+    /// 24 influencers with links and promo codes, clicks of people and programs, orders that came by a
+    /// click, by a code, by both or by neither, self-referrals, test orders, repeats and refunds: all
+    /// drawn from a seed and sent to a service started for it on free ports. The report at the end is
+    /// compared with a count of what was sent, figure by figure, and the books are recounted; exit
+    /// status 1 if anything differs. The service's clock is moved through the last fourteen days.
+    ///
+    /// Lives in ./linkledger-demo unless LINKLEDGER_DATA_DIR names another directory, and refuses one
+    /// that holds a store. Removes nothing.
+    Demo(Demo),
     /// Recount everything and say where the books do not agree; exit status 1 if they do not.
     ///
     /// Takes no lock and reads one snapshot, so it may run beside a serving process.
@@ -75,6 +87,43 @@ struct Replay {
     top: Option<usize>,
 }
 
+#[derive(Args)]
+struct Demo {
+    /// Clicks, those of programs among them.
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    clicks: usize,
+    /// Orders, test orders among them; signups and the like come on top.
+    #[arg(long, value_name = "N", default_value_t = 2_500)]
+    orders: usize,
+    /// The same seed draws the same demo.
+    #[arg(long, default_value_t = 24)]
+    seed: u64,
+    /// Clicks under way at the same time.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    concurrency: u16,
+    /// Into the directory of an earlier demo: adds a brand of its own, `Demo 2` and so on.
+    #[arg(long)]
+    again: bool,
+    /// After the report, serve these files on the configured addresses until Ctrl-C.
+    #[arg(long)]
+    keep_serving: bool,
+}
+
+impl From<Demo> for command::Asked {
+    fn from(demo: Demo) -> Self {
+        Self {
+            scale: Scale {
+                clicks: demo.clicks,
+                orders: demo.orders,
+                seed: demo.seed,
+                concurrency: usize::from(demo.concurrency),
+            },
+            again: demo.again,
+            keep_serving: demo.keep_serving,
+        }
+    }
+}
+
 #[derive(Subcommand)]
 enum KeyCommand {
     /// Make a key and print it; it is shown this once.
@@ -105,11 +154,18 @@ async fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<ExitCode, Failure> {
-    let config = Config::load(Sources::read(cli.config.as_deref())?)?;
+    let mut sources = Sources::read(cli.config.as_deref())?;
+    if matches!(cli.command, Some(Command::Demo(_))) {
+        sources.unless_given("data_dir", DEMO_DIR);
+        // The report is what a demo has to say.
+        sources.unless_given("log", "warn");
+    }
+    let config = Config::load(sources)?;
     telemetry::start(&config.log).map_err(Failure::Log)?;
     match cli.command.unwrap_or_else(|| Command::Serve(Serve::default())) {
         Command::Serve(serve) => command::serve(&config, serve.role.unwrap_or(Roles::ALL)).await,
         Command::Replay(replay) => command::replay(&config, &replay.file, replay.concurrency, replay.top).await,
+        Command::Demo(demo) => command::demo(&config, demo.into()).await,
         Command::Verify => command::verify(&config).await,
         Command::Reclassify { all } => command::reclassify(&config, all).await,
         Command::Key {

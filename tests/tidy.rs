@@ -10,7 +10,8 @@ use linkledger::config::{Config, ConfigError, SETTING_NAMES, Sources};
 /// The rooms from the top down: each may import only those in rows below its own. `src/lib.rs` lists them in this order.
 const ROOMS: &[&[&str]] = &[
     &["command"],
-    &["replay"],
+    &["demo", "replay"],
+    &["traffic"],
     &["app"],
     &["api"],
     &["redirect"],

@@ -1,9 +1,11 @@
 //! What the commands do, and what they print.
 
+mod demo;
 mod progress;
 mod reclassify;
 mod replay;
 mod serve;
+mod written;
 
 use std::process::ExitCode;
 
@@ -12,10 +14,12 @@ use crate::api::{NewKey, draw_key};
 use crate::app::StartError;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
+use crate::demo::DemoError;
 use crate::domain::role::Role;
 use crate::domain::text::{Name, TextError};
 use crate::replay::ReplayError;
 use crate::store::{ApiKey, Store, StoreError};
+pub use demo::{Asked, demo};
 pub use reclassify::reclassify;
 pub use replay::replay;
 pub use serve::serve;
@@ -38,6 +42,9 @@ pub enum Failure {
     /// A replay.
     #[error(transparent)]
     Replay(#[from] ReplayError),
+    /// A demo.
+    #[error(transparent)]
+    Demo(#[from] DemoError),
     /// A key's name.
     #[error("--name: {0}")]
     Name(#[from] TextError),

@@ -19,3 +19,16 @@ pub(super) fn clicks(length: u64, doing: &'static str) -> ProgressBar {
 pub(super) fn steps(length: u64) -> ProgressBar {
     bar(length, "[{pos}/{len}] {wide_msg}")
 }
+
+/// Ends a bar. Where none is shown, one line says what was done.
+pub(super) fn done(bar: &ProgressBar) {
+    bar.finish();
+    if bar.is_hidden() {
+        eprintln!(
+            "{}: {} of {}",
+            bar.message(),
+            bar.position(),
+            bar.length().unwrap_or_default()
+        );
+    }
+}

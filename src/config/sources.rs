@@ -123,6 +123,11 @@ impl Sources {
         Ok(Self { given })
     }
 
+    /// Gives a setting to a command that has a default of its own; what was given stays.
+    pub fn unless_given(&mut self, name: &str, value: &str) {
+        self.given.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+    }
+
     pub(super) fn take_with<T>(
         &mut self,
         name: &str,

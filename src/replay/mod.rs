@@ -1,12 +1,12 @@
 //! Recorded clicks, sent through the real redirect path of a service started for them.
 
 mod recording;
-mod send;
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
 
 pub use recording::{Recorded, Recording};
+use reqwest::header::{ACCEPT_LANGUAGE, REFERER, USER_AGENT};
+use reqwest::{Method, StatusCode};
 
 use crate::app::{self, Roles, Running, StartError};
 use crate::clock::Clock;
@@ -21,11 +21,10 @@ use crate::store::figures::{Entity, EntityKey, Question};
 use crate::store::{
     Brand, Campaign, Influencer, LinkDraft, MintTerms, Page, PostChoice, SlugPolicy, Store, StoreError,
 };
+use crate::traffic::{self, Stuck, Visit};
 
 /// Links made in one transaction.
 const MINT_AT_ONCE: usize = 1000;
-/// How long the worker may stand still before the replay gives up on it.
-const COMMIT_PATIENCE: Duration = Duration::from_secs(30);
 const HANDLE: &str = "replay";
 
 /// Why a replay did not come to its end.
@@ -52,8 +51,8 @@ pub enum ReplayError {
     #[error("a click could not be sent: {0}")]
     Http(#[from] reqwest::Error),
     /// The worker stopped committing.
-    #[error("the worker committed nothing for {} s; see the log", COMMIT_PATIENCE.as_secs())]
-    Stuck,
+    #[error(transparent)]
+    Stuck(#[from] Stuck),
 }
 
 /// How far a replay is.
@@ -96,15 +95,7 @@ pub async fn run(
     concurrency: usize,
     mut tell: impl FnMut(Stage),
 ) -> Result<Replayed, ReplayError> {
-    let anywhere = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-    let config = Config {
-        redirect_addr: anywhere,
-        api_addr: anywhere,
-        metrics_addr: anywhere,
-        public_url: None,
-        api_public_url: None,
-        ..config.clone()
-    };
+    let config = traffic::on_free_ports(config);
     let clock = Clock::system();
     let running = app::start(&config, Roles::ALL, clock.clone()).await?;
     let outcome = replay_on(&running, &config, recording, concurrency, &clock, &mut tell).await;
@@ -132,10 +123,22 @@ async fn replay_on(
         .iter()
         .filter(|click| !refusals.contains_key(&click.slug))
         .collect();
-    let base = running.public_url.clone();
-    let answered = send::send(&base, &sendable, concurrency, |count| tell(Stage::Clicked(count))).await?;
+    let mut answered = 0;
+    let visits = sendable.iter().map(|click| visit(click));
+    let count_answers = |_, response: &reqwest::Response| {
+        answered += u64::from(response.status() == StatusCode::FOUND);
+        tell(Stage::Clicked(1));
+    };
+    traffic::send(
+        &traffic::client()?,
+        &running.public_url,
+        visits,
+        concurrency,
+        count_answers,
+    )
+    .await?;
     tell(Stage::Committing);
-    wait_for_commit(running, answered).await?;
+    traffic::wait_for_commit(running, answered).await?;
 
     let mut refused = BTreeMap::new();
     for click in &recording.clicks {
@@ -148,6 +151,22 @@ async fn replay_on(
     replayed.answered = answered;
     replayed.refused = refused;
     Ok(replayed)
+}
+
+fn visit(click: &Recorded) -> Visit<'_> {
+    let headers = [
+        (USER_AGENT, &click.user_agent),
+        (REFERER, &click.referrer),
+        (ACCEPT_LANGUAGE, &click.language),
+    ];
+    Visit {
+        method: Method::GET,
+        slug: &click.slug,
+        headers: headers
+            .into_iter()
+            .filter_map(|(name, text)| Some((name, text.as_deref()?)))
+            .collect(),
+    }
 }
 
 /// The brand's influencer and campaign for replays, made at the first one.
@@ -257,20 +276,6 @@ async fn mint(
         }
     }
     Ok(refusals)
-}
-
-async fn wait_for_commit(running: &Running, answered: u64) -> Result<(), ReplayError> {
-    let mut commits = running.progress.commits();
-    running.progress.hurry();
-    loop {
-        commits.borrow_and_update();
-        if running.metrics.clicks_committed.get() >= answered {
-            return Ok(());
-        }
-        if tokio::time::timeout(COMMIT_PATIENCE, commits.changed()).await.is_err() {
-            return Err(ReplayError::Stuck);
-        }
-    }
 }
 
 /// Counts this replay's clicks in the store: nobody else clicked while it ran.
