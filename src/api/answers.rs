@@ -16,7 +16,7 @@ use crate::domain::time::Instant;
 #[derive(ToSchema)]
 #[serde(untagged)]
 pub(super) enum OneOrMany {
-    One(ConversionInput),
+    One(Box<ConversionInput>),
     Many(Many),
 }
 
