@@ -63,20 +63,20 @@ pub(super) struct Results {
 #[schema(as = ConversionResult)]
 enum OneResult {
     Counted {
-        /// 200.
+        #[schema(minimum = 200, maximum = 200)]
         status: u16,
         #[serde(flatten)]
         conversion: ConversionShown,
     },
     Accepted {
-        /// 202.
+        #[schema(minimum = 202, maximum = 202)]
         status: u16,
         id: ConversionId,
         state: State,
     },
     Conflicting(Conflicting),
     Refused {
-        /// 422.
+        #[schema(minimum = 422, maximum = 422)]
         status: u16,
         errors: Vec<FieldError>,
     },
