@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use harness::api::{id, problem, sale};
 use harness::desk::Desk;
-use harness::http::{Answer, Request};
+use harness::http::Answer;
 use harness::service::Service;
 use serde_json::{Value, json};
 

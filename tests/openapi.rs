@@ -44,7 +44,7 @@ fn every_route_is_described_with_its_methods_and_no_other() {
     );
     let nobody = desk.api.without_key();
     for (path, item) in paths {
-        let address = path.replace('{', "").replace('}', "");
+        let address = path.replace(['{', '}'], "");
         for method in METHODS {
             let status = nobody.send(&nobody.request(method, &address)).status;
             let is_described = item.get(method.to_lowercase()).is_some();

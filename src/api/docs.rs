@@ -10,11 +10,9 @@ use utoipa_swagger_ui::Config;
 use super::parameters::Parameters;
 use super::problem::Problem;
 
-/// The page loads what this listener serves, and nothing else. Swagger UI writes styles into the page, and its pictures
-/// stand in its style sheet.
-const ONLY_FROM_HERE: HeaderValue = HeaderValue::from_static(
-    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'",
-);
+/// The page loads what this listener serves, and nothing else; Swagger UI has pictures in its style sheet.
+const ONLY_FROM_HERE: HeaderValue =
+    HeaderValue::from_static("default-src 'self'; img-src 'self' data:; frame-ancestors 'none'");
 
 /// Addresses are relative, so that the page also works behind a proxy that puts a path in front.
 const PAGE: &str = r#"<!DOCTYPE html>

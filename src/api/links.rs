@@ -69,7 +69,7 @@ enum BulkResult {
     Made {
         #[schema(minimum = 201, maximum = 201)]
         status: u16,
-        link: ShownLink,
+        link: Box<ShownLink>,
     },
     /// It was refused; the others were not.
     Refused {

@@ -165,9 +165,9 @@ impl<'de, K: IdKind> Deserialize<'de> for Id<K> {
 impl<K: IdKind> utoipa::PartialSchema for Id<K> {
     fn schema() -> RefOr<Schema> {
         // The first digit holds what the bits leave over; the others are whole.
-        let first = match 5 * Self::DIGITS as u32 - K::BITS {
+        let first = match K::BITS % 5 {
             0 => DIGIT.to_owned(),
-            spare => format!("[0-{}]", (31 >> spare)),
+            bits => format!("[0-{}]", (1 << bits) - 1),
         };
         let pattern = format!("^{}_{first}{DIGIT}{{{}}}$", K::PREFIX, Self::DIGITS - 1);
         described::matching(&format!("An id as the API returned it: `{}_…`.", K::PREFIX), pattern)
