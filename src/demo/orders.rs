@@ -25,8 +25,7 @@ pub(super) struct Earned {
     pub(super) campaign: usize,
     pub(super) link: Option<usize>,
     pub(super) code: Option<usize>,
-    /// Whether a click on the creator's own link stands behind it, and could have earned: another's
-    /// click does not count for the conversion rate.
+    /// Whether a click could have earned it, whoever did.
     pub(super) after_click: bool,
 }
 
@@ -161,7 +160,7 @@ impl Draw<'_> {
             Story::Code | Story::ToldLater => {
                 let code = self.code(|code| !code.in_review);
                 order.code = Some(code);
-                order.due = self.by_code(code);
+                order.due = self.by_code(code, false);
                 if matches!(story, Story::ToldLater) {
                     order.placed = Some(order.step);
                     order.step = STEPS - 1;
@@ -307,13 +306,13 @@ impl Draw<'_> {
         })
     }
 
-    fn by_code(&self, code: usize) -> Due {
+    fn by_code(&self, code: usize, after_click: bool) -> Due {
         Due::Earned(Earned {
             creator: self.codes[code].creator,
             campaign: self.codes[code].campaign,
             link: None,
             code: Some(code),
-            after_click: false,
+            after_click,
         })
     }
 
@@ -324,7 +323,7 @@ impl Draw<'_> {
         let code_wins = CAMPAIGNS[owner.campaign].code_wins;
         if link.creator != owner.creator {
             return if code_wins {
-                self.by_code(code)
+                self.by_code(code, true)
             } else {
                 self.by_click(click)
             };

@@ -66,11 +66,10 @@ fn amount(row: &AnyRow) -> Result<i128, StoreError> {
     Ok(i128::from(high) * i128::from(AMOUNT_PART) + i128::from(low))
 }
 
-/// Whether a click on a link of whoever has the credit was eligible. Another's click is no work of theirs.
-const WITH_OWN_CLICK: &str = "CASE WHEN EXISTS (SELECT 1 FROM touchpoints
-        JOIN links AS touched ON touched.id = touchpoints.link_id
+/// Whether a click was eligible, whoever got the credit: the contract's "sales with an eligible click".
+const WITH_CLICK: &str = "CASE WHEN EXISTS (SELECT 1 FROM touchpoints
         WHERE touchpoints.conversion_id = conversions.id AND touchpoints.kind = 'click'
-            AND touchpoints.verdict <> 'ineligible' AND touched.influencer_id = credits.influencer_id)
+            AND touchpoints.verdict <> 'ineligible')
     THEN 1 ELSE 0 END";
 
 /// The same question about what nobody earned: it belongs to nothing.
@@ -90,7 +89,7 @@ impl Store {
     pub async fn sum_conversions(&self, question: &Question) -> Result<Vec<ConversionSum>, StoreError> {
         let mut sql = Sql::new(question, Source::Credits);
         sql.conditions.push("conversions.state = 'attributed'".to_owned());
-        self.sum_events(sql, question, WITH_OWN_CLICK).await
+        self.sum_events(sql, question, WITH_CLICK).await
     }
 
     /// Conversions that nobody earned.
