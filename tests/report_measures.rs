@@ -205,10 +205,10 @@ fn every_measure_can_be_sorted_by() {
     let campaign = Campaign::new();
     campaign.click(&campaign.slugs[0]);
     campaign.service.wait_for_clicks(1);
-    campaign.followed(1, "mia", "tiktok", "2026-11-03T00:00:00Z", 10);
-    campaign.followed(2, "mia", "tiktok", "2026-11-04T00:00:00Z", 5);
-    campaign.followed(3, "bo", "instagram", "2026-11-03T00:00:00Z", 10);
-    campaign.followed(4, "bo", "instagram", "2026-11-04T00:00:00Z", 15);
+    campaign.followed("mia", "tiktok", "2026-11-03T00:00:00Z", 10);
+    campaign.followed("mia", "tiktok", "2026-11-04T00:00:00Z", 5);
+    campaign.followed("bo", "instagram", "2026-11-03T00:00:00Z", 10);
+    campaign.followed("bo", "instagram", "2026-11-04T00:00:00Z", 15);
     let total = campaign.total(WEEK);
     let only_of_totals = |name: &str| name.starts_with("unattributed") || name == "other_currencies";
     for name in total

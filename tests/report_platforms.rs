@@ -3,20 +3,43 @@
 mod harness;
 
 use harness::campaign::{Campaign, WEEK, row};
+use harness::tally::ms;
+use linkledger::domain::time::Instant;
 use serde_json::{Value, json};
 
 #[test]
 fn posts_gain_what_their_platform_told_between_snapshots() {
     let campaign = Campaign::new();
-    campaign.told(1, "clip", "2026-11-01T00:00:00Z", "100, 80, 10, NULL, NULL, NULL");
-    campaign.told(2, "clip", "2026-11-03T10:00:00Z", "300, 200, 30, 2, NULL, 1");
+    campaign.clock.set(Instant::from_ms(ms("2026-11-06T12:00:00Z")));
+    campaign.told(
+        "clip",
+        "2026-11-01T00:00:00Z",
+        [Some(100), Some(80), Some(10), None, None, None],
+    );
+    campaign.told(
+        "clip",
+        "2026-11-03T10:00:00Z",
+        [Some(300), Some(200), Some(30), Some(2), None, Some(1)],
+    );
     // Told again for the same instant: the later one counts where it says something.
-    campaign.told(3, "clip", "2026-11-03T10:00:00Z", "310, NULL, NULL, NULL, NULL, NULL");
-    campaign.told(4, "clip", "2026-11-05T09:00:00Z", "NULL, NULL, 50, NULL, NULL, NULL");
-    campaign.told(5, "reel", "2026-11-04T00:00:00Z", "NULL, NULL, 100, 20, NULL, NULL");
-    campaign.told(6, "reel", "2026-11-07T00:00:00Z", "900, 900, 900, 900, 900, 900");
-    campaign.followed(1, "mia", "tiktok", "2026-11-04T00:00:00Z", 52_500);
-    campaign.followed(2, "mia", "tiktok", "2026-11-07T00:00:00Z", 99_999);
+    campaign.told(
+        "clip",
+        "2026-11-03T10:00:00Z",
+        [Some(310), None, None, None, None, None],
+    );
+    campaign.told("clip", "2026-11-05T09:00:00Z", [None, None, Some(50), None, None, None]);
+    campaign.told(
+        "reel",
+        "2026-11-04T00:00:00Z",
+        [None, None, Some(100), Some(20), None, None],
+    );
+    campaign.told(
+        "reel",
+        "2026-11-07T00:00:00Z",
+        [Some(900), Some(900), Some(900), Some(900), Some(900), Some(900)],
+    );
+    campaign.followed("mia", "tiktok", "2026-11-04T00:00:00Z", 52_500);
+    campaign.followed("mia", "tiktok", "2026-11-07T00:00:00Z", 99_999);
     let figures = |by: &str, more: &str| {
         let report = campaign.report(&format!("by={by}{WEEK}{more}"));
         let mut rows = report["rows"].as_array().expect("rows").clone();
@@ -96,20 +119,21 @@ fn posts_gain_what_their_platform_told_between_snapshots() {
 #[test]
 fn followers_are_gained_from_one_snapshot_to_the_next() {
     let campaign = Campaign::new();
-    for (number, handle, platform, as_of, followers) in [
-        (1, "mia", "tiktok", "2026-10-20T00:00:00Z", 48_000),
-        (2, "mia", "tiktok", "2026-11-03T00:00:00Z", 51_000),
-        (3, "mia", "tiktok", "2026-11-03T00:00:00Z", 52_000),
-        (4, "mia", "tiktok", "2026-11-06T23:00:00Z", 52_500),
-        (5, "mia", "tiktok", "2026-11-07T00:00:00Z", 99_999),
+    campaign.clock.set(Instant::from_ms(ms("2026-11-06T12:00:00Z")));
+    for (handle, platform, as_of, followers) in [
+        ("mia", "tiktok", "2026-10-20T00:00:00Z", 48_000),
+        ("mia", "tiktok", "2026-11-03T00:00:00Z", 51_000),
+        ("mia", "tiktok", "2026-11-03T00:00:00Z", 52_000),
+        ("mia", "tiktok", "2026-11-06T23:00:00Z", 52_500),
+        ("mia", "tiktok", "2026-11-07T00:00:00Z", 99_999),
         // Nothing is known before the first of these, so Bo gained a hundred and not two thousand.
-        (6, "bo", "instagram", "2026-11-04T00:00:00Z", 9_999),
-        (7, "bo", "instagram", "2026-11-04T00:00:00Z", 2_100),
-        (8, "bo", "instagram", "2026-11-05T00:00:00Z", 2_200),
-        (9, "", "tiktok", "2026-10-01T00:00:00Z", 900),
-        (10, "", "tiktok", "2026-11-04T00:00:00Z", 1_000),
+        ("bo", "instagram", "2026-11-04T00:00:00Z", 9_999),
+        ("bo", "instagram", "2026-11-04T00:00:00Z", 2_100),
+        ("bo", "instagram", "2026-11-05T00:00:00Z", 2_200),
+        ("", "tiktok", "2026-10-01T00:00:00Z", 900),
+        ("", "tiktok", "2026-11-04T00:00:00Z", 1_000),
     ] {
-        campaign.followed(number, handle, platform, as_of, followers);
+        campaign.followed(handle, platform, as_of, followers);
     }
     let gained = |by: &str, more: &str| campaign.measured(by, "follower_gain", &format!("{WEEK}{more}"));
     assert_eq!(

@@ -39,7 +39,7 @@ const ARRAY_MAX: usize = 500;
     reason = "a body is told apart by its first character, so that each mistake is named by its field"
 )]
 enum OneOrMany {
-    One(ConversionInput),
+    One(Box<ConversionInput>),
     Many(Many),
 }
 
@@ -96,7 +96,7 @@ enum TakenIn {
 #[serde(untagged)]
 #[expect(dead_code, reason = "an answer is one of these, and never both")]
 enum Counted {
-    One(ConversionShown),
+    One(Box<ConversionShown>),
     Many(Results),
 }
 

@@ -64,7 +64,10 @@ impl Campaign {
 
     pub(crate) fn click_as(&self, slug: &str, visitor: &str) {
         let mut request = visit(slug);
-        request.headers[0].1 = format!("Mozilla/5.0 visitor {visitor}");
+        // Everybody has a phone of a model of their own.
+        request.headers[0].1 = format!(
+            "Mozilla/5.0 (Linux; Android 15; {visitor}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/153.0.0.0 Mobile Safari/537.36"
+        );
         self.service.answer(&request).click_id();
     }
 
@@ -101,30 +104,30 @@ impl Campaign {
         self.report(&format!("by=total{more}"))["total"].clone()
     }
 
-    /// A row that somebody else's part of the service would have written.
-    pub(crate) fn insert(&self, sql: String) {
-        self.service.books().tamper(Box::leak(sql.into_boxed_str()));
-    }
-
-    /// A snapshot of a post: impressions, reach, likes, comments, shares, saves; `NULL` for what is not told.
-    pub(crate) fn told(&self, number: u32, post: &str, as_of: &str, figures: &str) {
-        self.insert(format!(
-            "INSERT INTO post_metrics (id, brand_id, post_id, as_of_ms, impressions, reach, likes, comments, shares,
-                saves, created_at_ms, created_seq, feed_seq)
-            SELECT {number}, brand_id, id, {}, {figures}, 0, {number}, {number} FROM posts WHERE label = '{post}'",
-            ms(as_of)
-        ));
+    /// A snapshot of a post: impressions, reach, likes, comments, shares, saves; nothing for what is not told.
+    #[track_caller]
+    pub(crate) fn told(&self, post: &str, as_of: &str, figures: [Option<u64>; 6]) {
+        let posts = self.api.get("/v1/posts").expect(200);
+        let mut posts = posts["data"].as_array().expect("posts").iter();
+        let post = posts.find(|standing| standing["label"] == post).expect("a post");
+        let mut body = json!({"post_id": post["id"], "as_of": as_of});
+        let names = ["impressions", "reach", "likes", "comments", "shares", "saves"];
+        for (name, figure) in names.into_iter().zip(figures) {
+            body[name] = json!(figure);
+        }
+        self.api.post("/v1/post-metrics", &body).expect(201);
     }
 
     /// Followers of an influencer's account; of the brand's own for no handle.
-    pub(crate) fn followed(&self, number: u32, handle: &str, platform: &str, as_of: &str, followers: i64) {
-        self.insert(format!(
-            "INSERT INTO follower_counts (id, brand_id, influencer_id, platform, as_of_ms, followers, created_at_ms,
-                created_seq, feed_seq)
-            SELECT {number}, id, (SELECT id FROM influencers WHERE handle = '{handle}'), '{platform}', {}, {followers},
-                0, {number}, {number} FROM brands",
-            ms(as_of)
-        ));
+    #[track_caller]
+    pub(crate) fn followed(&self, handle: &str, platform: &str, as_of: &str, followers: u64) {
+        let all = self.api.get("/v1/influencers").expect(200);
+        let mut all = all["data"].as_array().expect("influencers").iter();
+        let id = all
+            .find(|standing| standing["handle"] == handle)
+            .map(|one| one["id"].clone());
+        let body = json!({"influencer_id": id, "platform": platform, "as_of": as_of, "followers": followers});
+        self.api.post("/v1/follower-counts", &body).expect(201);
     }
 
     /// A refund, in `amount` or `gross_amount`, that was taken off its order.
