@@ -35,8 +35,8 @@ impl Display for Page<'_> {
         writeln!(
             f,
             "\n{} clicks: {} of people, who were {} visitors (each once a day), and {} of programs, previews and prefetches.\n\
-             Conversion: orders after a click on the influencer's link, of a hundred clicks of people. Orders by a promo code\n\
-             need no click and do not count in it.",
+             Conversion: orders that came with a click which could have earned them, of a hundred clicks of people. An order by\n\
+             a promo code alone does not count in it.",
             grouped(clicks),
             grouped(told.total.people),
             grouped(told.visitors),
