@@ -77,22 +77,26 @@ pub(super) async fn put(
 }
 
 impl Store {
-    /// Folds the next clicks; whether more of them wait.
+    /// How many clicks are not folded yet.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer.
+    pub async fn unfolded_clicks(&self) -> Result<i64, StoreError> {
+        // Rows of clicks are only ever added, so their numbers count them.
+        let sql = "SELECT (SELECT COALESCE(MAX(rowid), 0) FROM clicks) - folded_rowid FROM click_marks WHERE id = 1";
+        Ok(sqlx::query_scalar(sql).fetch_one(&self.control).await?)
+    }
+
+    /// Folds the next clicks.
     ///
     /// # Errors
     /// [`StoreError`] when the store does not answer; then nothing of this step is folded.
-    pub async fn fold_visitors(&self) -> Result<bool, StoreError> {
-        let sql = "SELECT COUNT(*) FROM click_marks
-            WHERE id = 1 AND folded_rowid < (SELECT COALESCE(MAX(rowid), 0) FROM clicks)";
-        let waiting: i64 = sqlx::query_scalar(sql).fetch_one(&self.control).await?;
-        if waiting == 0 {
-            return Ok(false);
-        }
+    pub async fn fold_visitors(&self) -> Result<(), StoreError> {
         self.transact_bulk(|tx| Box::pin(fold(tx))).await
     }
 }
 
-async fn fold(conn: &mut SqliteConnection) -> Result<bool, StoreError> {
+async fn fold(conn: &mut SqliteConnection) -> Result<(), StoreError> {
     let sql = "SELECT folded_rowid, (SELECT COALESCE(MAX(rowid), 0) FROM clicks) FROM click_marks WHERE id = 1";
     let (after, last): (i64, i64) = sqlx::query_as(sql).fetch_one(&mut *conn).await?;
     let upto = last.min(after + CLICKS_AT_ONCE);
@@ -117,5 +121,5 @@ async fn fold(conn: &mut SqliteConnection) -> Result<bool, StoreError> {
     }
     let sql = "UPDATE click_marks SET folded_rowid = $1 WHERE id = 1";
     sqlx::query(sql).bind(upto).execute(conn).await?;
-    Ok(upto < last)
+    Ok(())
 }
