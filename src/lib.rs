@@ -3,8 +3,8 @@
 //! ```text
 //! visitor ── GET /slug ──▶ redirect ──append──▶ journal ──▶ stream ──▶ worker ──one tx──▶ store
 //!                             │ 302 + click id     ▲                                        │ events, rollups,
-//! shop ── POST conversion ──▶ api ──▶ intake ──────┘                                        │ credits, CURSOR
-//!                             ▲       append + fsync                                        ▼
+//! shop ── POST conversion ──▶ api ──▶ intake ──────┘                                        │ credits, refunds,
+//!          or refund          ▲       append + fsync                                        ▼ CURSOR
 //! brand, influencer ──────────┴───────────────────────── report ◀───────────────────────────┘
 //! ```
 //!
@@ -17,15 +17,19 @@
 //! 1. Every 302 that a client fully received is exactly one click in the store, whatever process
 //!    dies in between (a power cut may cost the last `JOURNAL_SYNC_MS`; a full journal is counted).
 //! 2. Rollups and visitors are what a recount of the raw clicks gives, and a cursor is the highest committed
-//!    sequence, without holes. `linkledger verify` checks it.
-//! 3. Money is integer minor units with a currency.
+//!    sequence, without holes. `linkledger verify` checks it. Visitors are folded behind the commit, and no figure
+//!    depends on how far that has come.
+//! 3. Money is integer minor units with a currency. Of an order no more is refunded than its net amount, in whatever
+//!    order they come, and all of its gross amount refunds exactly that.
 //! 4. The visitor is never made to wait for the store or the worker.
 //! 5. A destination comes only from the store; nothing in a request changes its scheme, host or path.
 //! 6. No raw address is stored. Visitors are hashes under a daily salt that is destroyed after 48
 //!    hours; referrers are stored without their query.
-//! 7. Nothing is dropped silently: what is not counted has a reason, a metric, and for conversions
-//!    a row that one can read.
-//! 8. Every credited, and every uncredited, conversion can explain itself.
+//! 7. Nothing is dropped silently: what is not counted has a reason, a metric, and for conversions and
+//!    refunds a row that one can read for 30 days.
+//! 8. Every credited, and every uncredited, conversion can explain itself. What a person decides about one is
+//!    written together with what it changes, and never changed.
+//! 9. A creation with an `Idempotency-Key` is made once, and whoever repeats it within a day gets the first one's answer.
 //!
 //! # Rooms, in the order in which they may import each other: each only those below it
 //! `tests/tidy.rs` holds this order.
@@ -42,7 +46,7 @@ pub mod app;
 pub mod api;
 // The data plane.
 pub mod redirect;
-// Conversions on their way into the journal.
+// Conversions and refunds on their way into the journal.
 pub mod intake;
 // Read, classify, attribute, commit.
 pub mod worker;

@@ -45,6 +45,12 @@ pub struct Metrics {
     pub attribution: IntCounterVec,
     /// Events that were not counted, by reason.
     pub rejections: IntCounterVec,
+    /// Clicks that are in the store and not yet in the folded sets of visitors.
+    pub visitors_unfolded_clicks: IntGauge,
+    /// Times that folding visitors failed.
+    pub visitors_fold_failures: IntCounter,
+    /// User agents whose clicks count by data of another version.
+    pub user_agents_outdated: IntGauge,
     /// Links in memory.
     pub links_loaded: IntGauge,
     /// 1 while the store answers.
@@ -162,6 +168,17 @@ impl Metrics {
             refunds: counters(r, "refunds_total", "Refunds committed.", &["state"]),
             attribution: counters(r, "attribution_total", "Outcomes of attribution.", &["outcome"]),
             rejections: counters(r, "rejections_total", "Events that were not counted.", &["reason"]),
+            visitors_unfolded_clicks: gauge(
+                r,
+                "visitors_unfolded_clicks",
+                "Clicks whose visitors reports still count one by one.",
+            ),
+            visitors_fold_failures: counter(r, "visitors_fold_failures_total", "Times that folding visitors failed."),
+            user_agents_outdated: gauge(
+                r,
+                "user_agents_outdated",
+                "User agents read by data of another version; `linkledger reclassify` reads them again.",
+            ),
             links_loaded: gauge(r, "links_loaded", "Links in memory."),
             store_up: gauge(r, "store_up", "1 while the store answers."),
             registry,

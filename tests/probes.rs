@@ -58,6 +58,8 @@ fn metrics_tell_every_outcome_and_name_nobody() {
         ("linkledger_redirect_duration_seconds_count", 6),
         ("linkledger_attribution_total{outcome=\"attributed\"}", 1),
         ("linkledger_attribution_total{outcome=\"no_touchpoint\"}", 1),
+        ("linkledger_visitors_fold_failures_total", 0),
+        ("linkledger_user_agents_outdated", 0),
         ("linkledger_links_loaded", 2),
         ("linkledger_store_up", 1),
     ] {
@@ -71,6 +73,7 @@ fn metrics_tell_every_outcome_and_name_nobody() {
         "journal_oldest_unconfirmed_seconds",
         "commit_delay_seconds_bucket",
         "worker_batch_seconds_bucket",
+        "visitors_unfolded_clicks",
         "build_info",
     ] {
         assert!(

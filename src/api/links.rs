@@ -350,8 +350,8 @@ async fn history(
     let id = id_in_path::<LinkKind>(&path, Link::WHAT)?;
     let link: Link = api.store.get(Some(brand), id.number()).await?;
     let (data, next) = api.store.link_history(link.id, before, limit).await?;
-    Ok(HttpResponse::Ok().json(serde_json::json!({
-        "data": data,
-        "next_cursor": next.map(cursor),
-    })))
+    Ok(HttpResponse::Ok().json(ListOf {
+        data,
+        next_cursor: next.map(cursor),
+    }))
 }

@@ -124,7 +124,12 @@ pub async fn start(config: &Config, roles: Roles, clock: Clock) -> Result<Runnin
             metrics: metrics.clone(),
         };
         background.spawn(worker.run(stopping.clone(), DRAIN_FOR));
-        background.spawn(tasks::fold_visitors(store.clone(), stopping.clone()));
+        background.spawn(tasks::fold_visitors(store.clone(), metrics.clone(), stopping.clone()));
+        background.spawn(tasks::count_outdated_agents(
+            store.clone(),
+            metrics.clone(),
+            stopping.clone(),
+        ));
     }
     let keeper = Keeper {
         root: data_dir.journals(),

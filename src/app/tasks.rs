@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use actix_web::web;
 
+use crate::agents::AGENT_DATA_VERSION;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::redirect::{Redirector, Salts, draw_salt};
 use crate::shutdown::Stopping;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::stream::Keeper;
 use crate::worker;
 
@@ -22,6 +23,7 @@ const FOLLOW_FEED_EVERY: Duration = Duration::from_millis(500);
 const SALTS_EVERY: Duration = Duration::from_secs(600);
 /// Reports read what is not folded from the raw clicks, so this may be slow; every fold rewrites the sets it touches.
 const FOLD_VISITORS_EVERY: Duration = Duration::from_secs(5);
+const COUNT_AGENTS_EVERY: Duration = Duration::from_secs(60);
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(60);
 const FORGET_REJECTIONS_EVERY: Duration = Duration::from_secs(3600);
 const FORGET_CLIENTS_EVERY: Duration = Duration::from_secs(60);
@@ -81,17 +83,38 @@ pub(super) async fn keep_salts(store: Store, salts: Arc<Salts>, clock: Clock, mu
 }
 
 /// Folds clicks into each day's visitors, behind the worker.
-pub(super) async fn fold_visitors(store: Store, mut stopping: Stopping) {
+pub(super) async fn fold_visitors(store: Store, metrics: Metrics, mut stopping: Stopping) {
     while beat(FOLD_VISITORS_EVERY, &mut stopping).await {
-        loop {
-            match store.fold_visitors().await {
-                Ok(true) if !stopping.is_set() => {}
-                Ok(_) => break,
-                Err(error) => {
-                    tracing::warn!(%error, "visitors were not folded; reports count them from the raw clicks");
-                    break;
-                }
-            }
+        if let Err(error) = fold_all_visitors(&store, &metrics, &stopping).await {
+            metrics.visitors_fold_failures.inc();
+            tracing::warn!(%error, "visitors were not folded; reports count them from the raw clicks");
+        }
+    }
+}
+
+async fn fold_all_visitors(store: &Store, metrics: &Metrics, stopping: &Stopping) -> Result<(), StoreError> {
+    loop {
+        // Told before they are folded: while folding fails, the figure grows.
+        let waiting = store.unfolded_clicks().await?;
+        metrics.visitors_unfolded_clicks.set(waiting);
+        if waiting == 0 || stopping.is_set() {
+            return Ok(());
+        }
+        store.fold_visitors().await?;
+    }
+}
+
+/// After an update some clicks count by the old data and some by the new, until somebody has them read again.
+pub(super) async fn count_outdated_agents(store: Store, metrics: Metrics, mut stopping: Stopping) {
+    loop {
+        match store.outdated_agents(AGENT_DATA_VERSION, false).await {
+            Ok(count) => metrics
+                .user_agents_outdated
+                .set(i64::try_from(count).unwrap_or(i64::MAX)),
+            Err(error) => tracing::warn!(%error, "outdated user agents could not be counted"),
+        }
+        if !beat(COUNT_AGENTS_EVERY, &mut stopping).await {
+            return;
         }
     }
 }

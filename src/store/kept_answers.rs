@@ -1,8 +1,17 @@
 //! Answers of creations, kept for `Idempotency-Key`: a repeat creates nothing and gets the same answer.
 //!
+//! # Constraints
 //! The answer is written in the transaction that creates, so that whoever has the one has the other, whatever process
-//! dies in between. The key is claimed first: of two requests at once the second one waits for the first, finds the
-//! claim, and takes over its answer. What fails claims nothing, because its transaction is undone.
+//! dies in between.
+//!
+//! # Operation
+//! The key is claimed first: of two requests at once the second one waits for the first, finds the claim, and takes over
+//! its answer. What fails claims nothing, because its transaction is undone. Every claim deletes what was kept long
+//! enough; until then an older answer only lies there and counts no more.
+//!
+//! # What it never does
+//! It never answers a key with what another request was told: the hash of the request must be the same. It keeps no
+//! answer that refuses something.
 
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;

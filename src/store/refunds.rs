@@ -31,7 +31,7 @@ fn read(row: &AnyRow) -> Result<StoredRefund, StoreError> {
     Ok(StoredRefund {
         id: columns::parsed(row, "id", |id| RefundId::parse(id).ok_or("not an id"))?,
         state: columns::parsed(row, "state", |name| RefundState::from_name(name).ok_or("unknown"))?,
-        reason: columns::maybe_text(row, "reason")?.and_then(|code| RefundRefusal::from_code(&code)),
+        reason: columns::maybe_parsed(row, "reason", |code| RefundRefusal::from_code(code).ok_or("unknown"))?,
         amount: columns::maybe_int(row, "amount")?.map(|amount| Money { amount, currency }),
         refunded_at: columns::instant(row, "refunded_at_ms")?,
         facts: columns::json(row, "facts")?,

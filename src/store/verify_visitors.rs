@@ -1,12 +1,11 @@
 //! Recounts each day's visitors from the raw clicks that are folded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::TryStreamExt as _;
-use sqlx::{AnyConnection, AssertSqlSafe};
+use sqlx::AnyConnection;
 
-use super::reclassify::STALE;
-use super::visitors::{folded_rowid, sketch};
+use super::reclassify::stale_links;
+use super::visitors::{folded_rowid, recount, sketch};
 use super::{Mismatch, StoreError, columns};
 use crate::domain::time::DAY_MS;
 use crate::domain::visitors::VisitorSet;
@@ -21,15 +20,12 @@ pub(super) async fn check(conn: &mut AnyConnection, told_max: usize) -> Result<V
     let days: Vec<i64> = sqlx::query_scalar(sql).bind(folded).fetch_all(&mut *conn).await?;
     let mut mismatches = Vec::new();
     for day in days {
-        let mut recounted = recount(conn, day, folded).await?;
-        let mut told = stored(conn, day).await?;
         // A reclassification that was broken off has moved their clicks and not yet their visitors.
-        for link in stale_links(conn, day).await? {
-            recounted.remove(&link);
-            told.remove(&link);
-        }
-        let links = recounted.keys().chain(told.keys()).copied();
-        let links: std::collections::BTreeSet<i64> = links.collect();
+        let stale = stale_links(conn, day * DAY_MS, (day + 1) * DAY_MS).await?;
+        let recounted = recount(conn, day, folded, |link| !stale.contains(&link)).await?;
+        let mut told = stored(conn, day).await?;
+        told.retain(|link, _| !stale.contains(link));
+        let links: BTreeSet<i64> = recounted.keys().chain(told.keys()).copied().collect();
         for link in links {
             let (recounted, told) = (recounted.get(&link), told.remove(&link));
             if recounted != told.as_ref() && mismatches.len() < told_max {
@@ -46,29 +42,6 @@ pub(super) async fn check(conn: &mut AnyConnection, told_max: usize) -> Result<V
         }
     }
     Ok(mismatches)
-}
-
-/// Recounted sets of one UTC day, by link.
-async fn recount(conn: &mut AnyConnection, day: i64, folded: i64) -> Result<BTreeMap<i64, VisitorSet>, StoreError> {
-    let sql = "SELECT link_id, visitor FROM clicks
-        WHERE at_ms >= $1 AND at_ms < $2 AND +rowid <= $3 AND class = 0";
-    let query = sqlx::query(sql).bind(day * DAY_MS).bind((day + 1) * DAY_MS);
-    let mut rows = query.bind(folded).fetch(conn);
-    let mut sets: BTreeMap<i64, VisitorSet> = BTreeMap::new();
-    while let Some(row) = rows.try_next().await? {
-        let visitors = sets.entry(columns::int(&row, "link_id")?).or_default();
-        visitors.insert(columns::int(&row, "visitor")?.cast_unsigned());
-    }
-    Ok(sets)
-}
-
-async fn stale_links(conn: &mut AnyConnection, day: i64) -> Result<Vec<i64>, StoreError> {
-    let sql = format!(
-        "SELECT DISTINCT link_id FROM clicks WHERE at_ms >= $1 AND at_ms < $2
-            AND user_agent_id IN (SELECT id FROM user_agents WHERE version = {STALE})"
-    );
-    let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(day * DAY_MS);
-    Ok(query.bind((day + 1) * DAY_MS).fetch_all(conn).await?)
 }
 
 /// Stored sets of one UTC day, by link.

@@ -8,12 +8,13 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::TryStreamExt as _;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 use sqlx::sqlite::SqliteConnection;
 
 use super::{Store, StoreError, columns};
-use crate::domain::time::Instant;
+use crate::domain::time::{DAY_MS, Instant};
 use crate::domain::visitors::VisitorSet;
 
 /// Clicks of one transaction: some tens of milliseconds.
@@ -38,23 +39,64 @@ pub(super) async fn folded_rowid(conn: &mut AnyConnection) -> Result<i64, StoreE
     Ok(sqlx::query_scalar(sql).fetch_one(conn).await?)
 }
 
+/// The visitors of a UTC day by link, recounted from the raw clicks up to row `upto`; of the links that are wanted.
+pub(super) async fn recount(
+    conn: &mut AnyConnection,
+    utc_day: i64,
+    upto: i64,
+    wanted: impl Fn(i64) -> bool,
+) -> Result<BTreeMap<i64, VisitorSet>, StoreError> {
+    // The plus keeps the table's own order out: the index of times is the shorter way.
+    let sql = "SELECT link_id, visitor FROM clicks
+        WHERE at_ms >= $1 AND at_ms < $2 AND +rowid <= $3 AND class = 0";
+    let query = sqlx::query(sql).bind(utc_day * DAY_MS).bind((utc_day + 1) * DAY_MS);
+    let mut rows = query.bind(upto).fetch(conn);
+    let mut sets: BTreeMap<i64, VisitorSet> = BTreeMap::new();
+    while let Some(row) = rows.try_next().await? {
+        let link = columns::int(&row, "link_id")?;
+        if wanted(link) {
+            let visitors = sets.entry(link).or_default();
+            visitors.insert(columns::int(&row, "visitor")?.cast_unsigned());
+        }
+    }
+    Ok(sets)
+}
+
+/// Writes the visitors of a UTC day and link in the place of those that were there.
+pub(super) async fn put(
+    conn: &mut SqliteConnection,
+    utc_day: i64,
+    link: i64,
+    visitors: &VisitorSet,
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO visitor_days (utc_day, link_id, sketch) VALUES ($1, $2, $3)
+        ON CONFLICT (utc_day, link_id) DO UPDATE SET sketch = excluded.sketch";
+    let query = sqlx::query(sql).bind(utc_day).bind(link).bind(visitors.to_bytes());
+    query.execute(conn).await?;
+    Ok(())
+}
+
 impl Store {
-    /// Folds the next clicks; whether more of them wait.
+    /// How many clicks are not folded yet.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer.
+    pub async fn unfolded_clicks(&self) -> Result<i64, StoreError> {
+        // Rows of clicks are only ever added, so their numbers count them.
+        let sql = "SELECT (SELECT COALESCE(MAX(rowid), 0) FROM clicks) - folded_rowid FROM click_marks WHERE id = 1";
+        Ok(sqlx::query_scalar(sql).fetch_one(&self.control).await?)
+    }
+
+    /// Folds the next clicks.
     ///
     /// # Errors
     /// [`StoreError`] when the store does not answer; then nothing of this step is folded.
-    pub async fn fold_visitors(&self) -> Result<bool, StoreError> {
-        let sql = "SELECT COUNT(*) FROM click_marks
-            WHERE id = 1 AND folded_rowid < (SELECT COALESCE(MAX(rowid), 0) FROM clicks)";
-        let waiting: i64 = sqlx::query_scalar(sql).fetch_one(&self.control).await?;
-        if waiting == 0 {
-            return Ok(false);
-        }
+    pub async fn fold_visitors(&self) -> Result<(), StoreError> {
         self.transact_bulk(|tx| Box::pin(fold(tx))).await
     }
 }
 
-async fn fold(conn: &mut SqliteConnection) -> Result<bool, StoreError> {
+async fn fold(conn: &mut SqliteConnection) -> Result<(), StoreError> {
     let sql = "SELECT folded_rowid, (SELECT COALESCE(MAX(rowid), 0) FROM clicks) FROM click_marks WHERE id = 1";
     let (after, last): (i64, i64) = sqlx::query_as(sql).fetch_one(&mut *conn).await?;
     let upto = last.min(after + CLICKS_AT_ONCE);
@@ -75,12 +117,9 @@ async fn fold(conn: &mut SqliteConnection) -> Result<bool, StoreError> {
         if let Some(before) = before {
             visitors.unite(&stored(&before)?);
         }
-        let sql = "INSERT INTO visitor_days (utc_day, link_id, sketch) VALUES ($1, $2, $3)
-            ON CONFLICT (utc_day, link_id) DO UPDATE SET sketch = excluded.sketch";
-        let write = sqlx::query(sql).bind(utc_day).bind(link).bind(visitors.to_bytes());
-        write.execute(&mut *conn).await?;
+        put(conn, utc_day, link, &visitors).await?;
     }
     let sql = "UPDATE click_marks SET folded_rowid = $1 WHERE id = 1";
     sqlx::query(sql).bind(upto).execute(conn).await?;
-    Ok(upto < last)
+    Ok(())
 }

@@ -1,4 +1,12 @@
 //! Reads user agents again after their data changed, and moves what was counted by them.
+//!
+//! # Operation
+//! First every reading, then quarter by quarter the rollups and the clicks' classes, after each day its visitors, at the
+//! end the version: in this order whatever is not done yet is still marked as stale, so that a run that was broken off
+//! is run again and does the rest. What a step does, and how it lets others through, is told in `store::reclassify`.
+//!
+//! # What it never does
+//! It changes no raw fact of a click, only what is read from it, and no credit: a conversion keeps what it was given.
 
 use crate::agents::{self, AGENT_DATA_VERSION};
 use crate::domain::time::Instant;

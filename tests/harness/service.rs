@@ -147,7 +147,13 @@ impl Service {
     pub(crate) fn fold_visitors(&self) {
         let runtime = self.runtime.as_ref().expect("a runtime");
         let store = &self.running().store;
-        while runtime.block_on(store.fold_visitors()).expect("the store answers") {}
+        let fold_all = async {
+            while store.unfolded_clicks().await? > 0 {
+                store.fold_visitors().await?;
+            }
+            Ok::<_, linkledger::store::StoreError>(())
+        };
+        runtime.block_on(fold_all).expect("the store answers");
     }
 
     /// Stops it as SIGTERM does.

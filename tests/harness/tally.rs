@@ -171,7 +171,7 @@ impl Tally {
             let visitor = dice.below(7);
             let human = dice.below(5) != 0;
             let mut request = visit(&self.links[link].slug);
-            request.headers[0].1 = format!("Mozilla/5.0 visitor {visitor}");
+            request.headers[0].1.push_str(&format!(" visitor {visitor}"));
             if !human {
                 request = request.header("Sec-Purpose", "prefetch");
             }

@@ -17,7 +17,7 @@ mod rejections;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Row as _};
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, Work};
 use crate::domain::time::Instant;
 pub use batch::{
     Batch, CONTRADICTS_FIRST, ClickRow, Decided, JournalPart, LostRange, Outcome, Outcomes, RefundOutcome, RefundRow,
@@ -53,21 +53,16 @@ impl Committer {
     /// store did not answer. After the latter the commit may or may not have happened: read the
     /// cursors before anything else.
     pub async fn commit(&mut self, batch: Batch, now: Instant) -> Result<Outcomes, StoreError> {
-        let store = self.store.clone();
-        let known = std::mem::take(&mut self.known);
-        let agent_version = self.agent_version;
-        // In a task of its own: see the room's opening words.
-        let task = tokio::spawn(async move {
-            let _turn = store.writing.lock().await;
-            let mut known = known;
-            let mut tx = store.bulk.begin_with("BEGIN IMMEDIATE").await?;
-            let outcomes = write(&mut tx, &batch, &mut known, agent_version, now).await?;
-            tx.commit().await?;
-            Ok((outcomes, known))
-        });
         // On any error the dictionaries are forgotten with the transaction that may have made them.
-        let answer: Result<_, StoreError> = task.await.map_err(|_| StoreError::Stopped)?;
-        let (outcomes, known) = answer?;
+        let mut known = std::mem::take(&mut self.known);
+        let agent_version = self.agent_version;
+        let commit = self.store.transact_bulk(move |tx| -> Work<'_, _> {
+            Box::pin(async move {
+                let outcomes = write(tx, &batch, &mut known, agent_version, now).await?;
+                Ok((outcomes, known))
+            })
+        });
+        let (outcomes, known) = commit.await?;
         self.known = known;
         Ok(outcomes)
     }

@@ -1,7 +1,18 @@
 //! Refunds: each meets its order, or waits for it.
 //!
-//! A refund is judged once, when it and its order are both there. What was taken off by then decides what
-//! is left; a refund that goes beyond it is kept as a rejection, and may be tried again.
+//! # Constraints
+//! Orders and refunds come through different journals, so either may be first. Of an order no more is taken off than
+//! its net amount, and all of its gross amount takes off exactly that.
+//!
+//! # Operation
+//! A refund is judged once: in the transaction that brings the later of it and its order. `settle` judges those that
+//! waited for the orders of this batch, in the order of their own time; then `write` takes the batch's refunds in the
+//! order of acceptance. What was taken off by then decides what is left. A refund that goes beyond it is kept twice: in
+//! its own row as rejected, and as a rejection that can be sent in again, which then takes that row.
+//!
+//! # What it never does
+//! It never changes a refund that was taken off: under the same id the first stands, and another amount is a
+//! rejection. It never judges a refund again because an order was rejected or credited later.
 
 use sqlx::sqlite::SqliteConnection;
 

@@ -98,8 +98,7 @@ impl Store {
     /// [`StoreError`] when the store does not answer.
     pub async fn sum_unattributed(&self, question: &Question) -> Result<Vec<ConversionSum>, StoreError> {
         let alone = alone(question);
-        let mut sql = Sql::new(&alone, Source::Credits);
-        "conversions".clone_into(&mut sql.tables);
+        let mut sql = Sql::of_table("conversions".to_owned());
         sql.conditions.push("conversions.state = 'unattributed'".to_owned());
         self.sum_events(sql, &alone, "0").await
     }
@@ -152,8 +151,7 @@ impl Store {
     /// [`StoreError`] when the store does not answer.
     pub async fn sum_unattributed_refunds(&self, question: &Question) -> Result<Vec<RefundSum>, StoreError> {
         let alone = alone(question);
-        let mut sql = Sql::new(&alone, Source::Credits);
-        "conversions".clone_into(&mut sql.tables);
+        let mut sql = Sql::of_table("conversions".to_owned());
         sql.conditions.push("conversions.state = 'unattributed'".to_owned());
         self.sum_refunds_of(sql, &alone).await
     }

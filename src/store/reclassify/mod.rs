@@ -15,11 +15,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant as Stopwatch};
 
 use futures_util::TryStreamExt as _;
-use sqlx::AssertSqlSafe;
 use sqlx::sqlite::SqliteConnection;
+use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::commit::{FacetTexts, facet_texts};
-use super::visitors::folded_rowid;
+use super::visitors::{folded_rowid, recount};
 use super::{Store, StoreError, Work, columns};
 use crate::domain::agent::Agent;
 use crate::domain::click::ClickClass;
@@ -29,7 +29,7 @@ use crate::domain::visitors::VisitorSet;
 use write::{change, write_changes, write_rollups, write_sets};
 
 /// The version of agents whose clicks are stale.
-pub(super) const STALE: i64 = 0;
+const STALE: i64 = 0;
 /// Agents read, and written, at a time.
 const AGENTS_AT_ONCE: i64 = 500;
 /// Rows written in one transaction: a tenth of a second or two.
@@ -163,6 +163,20 @@ fn batches(rollups: Rollups) -> Vec<Rollups> {
     batches
 }
 
+/// Links with stale clicks in a span of time.
+pub(super) async fn stale_links(
+    conn: &mut AnyConnection,
+    from_ms: i64,
+    to_ms: i64,
+) -> Result<BTreeSet<i64>, StoreError> {
+    let sql = format!(
+        "SELECT DISTINCT link_id FROM clicks WHERE at_ms >= $1 AND at_ms < $2
+            AND user_agent_id IN (SELECT id FROM user_agents WHERE version = {STALE})"
+    );
+    let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(from_ms).bind(to_ms);
+    Ok(query.fetch_all(conn).await?.into_iter().collect())
+}
+
 impl Store {
     /// One write, and then a pause for everybody else: SQLite's lock is no queue.
     async fn write_politely<T, F>(&self, work: F) -> Result<T, StoreError>
@@ -251,22 +265,13 @@ impl Store {
         Ok(sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&self.control).await?)
     }
 
-    async fn stale_links(&self, from_ms: i64, to_ms: i64) -> Result<BTreeSet<i64>, StoreError> {
-        let sql = format!(
-            "SELECT DISTINCT link_id FROM clicks WHERE at_ms >= $1 AND at_ms < $2
-                AND user_agent_id IN (SELECT id FROM user_agents WHERE version = {STALE})"
-        );
-        let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(from_ms).bind(to_ms);
-        Ok(query.fetch_all(&self.control).await?.into_iter().collect())
-    }
-
     /// Rolls a quarter's stale links up anew, by what their clicks' agents say now.
     ///
     /// # Errors
     /// [`StoreError`] when the store does not answer.
     pub async fn roll_up_again(&self, quarter_ms: i64) -> Result<(), StoreError> {
         let (from_ms, to_ms) = (quarter_ms, quarter_ms + QUARTER_MS);
-        let links = self.stale_links(from_ms, to_ms).await?;
+        let links = stale_links(&mut *self.control.acquire().await?, from_ms, to_ms).await?;
         let mut rollups: Rollups = links.into_iter().map(|link| (link, BTreeMap::new())).collect();
         let upto: i64 = sqlx::query_scalar("SELECT COALESCE(MAX(rowid), 0) FROM clicks")
             .fetch_one(&self.control)
@@ -340,18 +345,14 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the store does not answer.
     pub async fn fold_day_again(&self, utc_day: i64) -> Result<(), StoreError> {
-        let (from_ms, to_ms) = (utc_day * DAY_MS, (utc_day + 1) * DAY_MS);
-        let links = self.stale_links(from_ms, to_ms).await?;
-        let mut sets: BTreeMap<i64, VisitorSet> = links.into_iter().map(|link| (link, VisitorSet::default())).collect();
-        let upto = folded_rowid(&mut *self.control.acquire().await?).await?;
-        let sql = "SELECT link_id, visitor FROM clicks
-            WHERE at_ms >= $1 AND at_ms < $2 AND +rowid <= $3 AND class = 0";
-        let query = sqlx::query(sql).bind(from_ms).bind(to_ms).bind(upto);
-        let mut rows = query.fetch(&self.control);
-        while let Some(row) = rows.try_next().await? {
-            if let Some(set) = sets.get_mut(&columns::int(&row, "link_id")?) {
-                set.insert(columns::int(&row, "visitor")?.cast_unsigned());
-            }
+        let mut conn = self.control.acquire().await?;
+        let links = stale_links(&mut conn, utc_day * DAY_MS, (utc_day + 1) * DAY_MS).await?;
+        let upto = folded_rowid(&mut conn).await?;
+        let mut sets = recount(&mut conn, utc_day, upto, |link| links.contains(&link)).await?;
+        drop(conn);
+        // A link that nobody visited any more loses the set it had.
+        for link in links {
+            sets.entry(link).or_default();
         }
         let mut sets = sets.into_iter();
         loop {

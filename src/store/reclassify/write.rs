@@ -10,6 +10,7 @@ use crate::domain::click::{ClickClass, ClickFlags};
 use crate::domain::time::DAY_MS;
 use crate::domain::visitors::VisitorSet;
 use crate::store::commit::{FacetTexts, facet_id, facet_texts};
+use crate::store::visitors::put;
 use crate::store::{StoreError, columns};
 
 /// What a stale click counts as now, unless that is what it counted as before.
@@ -113,16 +114,15 @@ pub(super) async fn write_sets(
         }
     }
     for (link, set) in sets {
-        let query = if set.is_empty() {
+        if set.is_empty() {
             sqlx::query("DELETE FROM visitor_days WHERE utc_day = $1 AND link_id = $2")
                 .bind(utc_day)
                 .bind(link)
+                .execute(&mut *conn)
+                .await?;
         } else {
-            let sql = "INSERT INTO visitor_days (utc_day, link_id, sketch) VALUES ($1, $2, $3)
-                ON CONFLICT (utc_day, link_id) DO UPDATE SET sketch = excluded.sketch";
-            sqlx::query(sql).bind(utc_day).bind(link).bind(set.to_bytes())
-        };
-        query.execute(&mut *conn).await?;
+            put(conn, utc_day, link, &set).await?;
+        }
     }
     Ok(())
 }
