@@ -126,6 +126,34 @@ fn a_report_is_written_as_csv_too_and_no_label_is_a_formula() {
 }
 
 #[test]
+fn a_csv_report_that_is_cut_off_says_where_it_goes_on() {
+    let shop = clicked();
+    let asked = "/v1/reports?by=browser&format=csv&tz=Asia%2FKolkata";
+    let rows = |text: String| text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
+    let whole = shop.api.get(asked);
+    assert_eq!(whole.header("link"), None);
+    let mut next = Some(format!("{asked}&limit=1"));
+    let mut met = Vec::new();
+    while let Some(page) = next {
+        let answer = shop.api.get(&page);
+        assert_eq!(answer.status, 200, "{page}");
+        let link = answer.header("link").map(str::to_owned);
+        let row = rows(answer.text());
+        assert_eq!(row.len(), 1, "{page}");
+        met.extend(row);
+        next = link.map(|link| {
+            let address = link
+                .strip_prefix('<')
+                .and_then(|rest| rest.strip_suffix(">; rel=\"next\""));
+            address.unwrap_or_else(|| panic!("{link}")).to_owned()
+        });
+    }
+    assert!(met.len() > 1);
+    assert_eq!(met, rows(whole.text()));
+    shop.service.stop();
+}
+
+#[test]
 fn a_link_has_its_qr_code_as_svg_and_png() {
     let shop = Shop::open();
     let svg = shop.api.get(&format!("/v1/links/{}/qr.svg", shop.link));

@@ -1,8 +1,8 @@
 //! A report as CSV (RFC 4180) that a spreadsheet may open.
 //!
 //! Labels are other people's words. A spreadsheet takes a cell that begins with `=`, `+`, `-`, `@`,
-//! a tab or a carriage return for a formula, so such a label gets an apostrophe in front. Figures
-//! are ours and stay as they are: money in whole minor units, as in JSON.
+//! one of these in full width, a tab or a new line for a formula, so such a label gets an apostrophe in
+//! front. Figures are ours and stay as they are: money in whole minor units, as in JSON.
 
 use super::measures::Measures;
 use super::run::{Report, Row};
@@ -10,9 +10,12 @@ use super::run::{Report, Row};
 /// Rows encoded at once: the pieces in which an answer is sent.
 const ROWS_AT_ONCE: usize = 256;
 
+/// What formulas begin with; some spreadsheets read the full-width signs as the plain ones.
+const FORMULA_STARTS: [char; 11] = ['=', '+', '-', '@', '＝', '＋', '－', '＠', '\t', '\r', '\n'];
+
 /// A label that no spreadsheet takes for a formula.
 fn harmless(label: &str) -> String {
-    if label.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+    if label.starts_with(FORMULA_STARTS) {
         format!("'{label}")
     } else {
         label.to_owned()
@@ -74,6 +77,9 @@ mod tests {
             ("-5", "'-5"),
             ("+x", "'+x"),
             ("\tx", "'\tx"),
+            ("\nx", "'\nx"),
+            ("＝1+1", "'＝1+1"),
+            ("＠sum", "'＠sum"),
             ("mia", "mia"),
         ] {
             assert_eq!(harmless(label), cell);
