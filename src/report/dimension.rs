@@ -69,7 +69,10 @@ pub(super) fn dimensions(value: &str) -> Result<Vec<Dimension>, QuestionError> {
     let mut by = Vec::new();
     for name in value.split(',') {
         let Some(dimension) = Dimension::named(name) else {
-            return wrong("by", format!("`{name}` is none of total, {}", dimension_names()));
+            return wrong(
+                "by",
+                format!("`{name}` is none of {} (or total, alone)", dimension_names()),
+            );
         };
         if by.contains(&dimension) {
             return wrong("by", format!("names {name} twice"));

@@ -161,7 +161,7 @@ async fn credit(
     .bind(new.conversion.as_str())
     .bind(touch.link)
     .bind(touch.code)
-    .bind(campaign.map(CampaignId::number).or(touch.campaign))
+    .bind(touch.campaign)
     .bind(influencer.number())
     .bind(touch.post)
     .bind(WHOLE_SHARE_BPS)
@@ -197,14 +197,17 @@ async fn own_touch(
         .bind(influencer.number())
         .fetch_all(conn)
         .await?;
-    let mut own = OwnTouch::default();
-    // The last of each kind, as the rules would have it.
+    let mut of_campaign = Vec::with_capacity(rows.len());
     for row in &rows {
-        let of_campaign = columns::maybe_int(row, "campaign_id")?;
-        if campaign.is_some_and(|wanted| Some(wanted.number()) != of_campaign) {
-            continue;
-        }
-        own.campaign = of_campaign;
+        of_campaign.push((columns::maybe_int(row, "campaign_id")?, row));
+    }
+    // The campaign that was named, else that of the last touch; and of its touches the last of each kind.
+    let meant = campaign.map_or_else(|| of_campaign.last().and_then(|(id, _)| *id), |id| Some(id.number()));
+    let mut own = OwnTouch {
+        campaign: meant,
+        ..OwnTouch::default()
+    };
+    for (_, row) in of_campaign.into_iter().filter(|(id, _)| *id == meant) {
         own.link = columns::maybe_int(row, "link_id")?.or(own.link);
         own.code = columns::maybe_int(row, "promo_code_id")?.or(own.code);
         own.post = columns::maybe_int(row, "post_id")?.or(own.post);

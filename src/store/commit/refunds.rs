@@ -51,7 +51,8 @@ pub(super) async fn write(
                 RefundOutcome::Contradicted
             }
             None => {
-                let judged = judge(conn, &row.refund).await?;
+                let mut found = find_order(conn, &row.refund).await?;
+                let judged = judge(found.as_mut(), &row.refund);
                 insert(conn, row, journal_num, &judged).await?;
                 if let Some(reason) = judged.reason {
                     not_counted(conn, &row.refund, (journal_num, row.seq), reason, now).await?;
@@ -86,9 +87,12 @@ pub(super) async fn settle(
             .bind(RefundState::PendingOrder.name())
             .fetch_all(&mut *conn)
             .await?;
+        let Some(first) = waiting.first() else { continue };
+        // Read once: thousands may wait for one order, and each is held against what those before it left.
+        let mut found = find_order(conn, &read(&first.1)?).await?;
         for (id, facts, journal_num, seq) in waiting {
             let refund = read(&facts)?;
-            let judged = judge(conn, &refund).await?;
+            let judged = judge(found.as_mut(), &refund);
             sqlx::query("UPDATE refunds SET state = $1, reason = $2, conversion_id = $3, amount = $4 WHERE id = $5")
                 .bind(judged.state.name())
                 .bind(judged.reason)
@@ -123,42 +127,49 @@ fn read(facts: &str) -> Result<NewRefund, StoreError> {
     })
 }
 
-async fn judge(conn: &mut SqliteConnection, refund: &NewRefund) -> Result<Judged, StoreError> {
-    let Some((conversion, balance)) = order(conn, refund).await? else {
-        return Ok(Judged {
+/// Holds a refund against its order, and takes it off.
+fn judge(order: Option<&mut FoundOrder>, refund: &NewRefund) -> Judged {
+    let Some(order) = order else {
+        return Judged {
             state: RefundState::PendingOrder,
             reason: None,
             conversion: None,
             amount: None,
             outcome: RefundOutcome::Pending,
-        });
+        };
     };
-    let taken = balance
-        .ok_or(RefundRefusal::NoAmount)
-        .and_then(|mut balance| balance.refund(&refund.given));
-    Ok(match taken {
+    let taken = match &mut order.balance {
+        Some(balance) => balance.refund(&refund.given),
+        None => Err(RefundRefusal::NoAmount),
+    };
+    let conversion = Some(order.id.as_str().to_owned());
+    match taken {
         Ok(amount) => Judged {
             state: RefundState::Applied,
             reason: None,
-            conversion: Some(conversion),
+            conversion,
             amount: Some(amount),
             outcome: RefundOutcome::Applied,
         },
         Err(refusal) => Judged {
             state: RefundState::Rejected,
             reason: Some(refusal.code()),
-            conversion: Some(conversion),
+            conversion,
             amount: None,
             outcome: RefundOutcome::Refused(refusal),
         },
-    })
+    }
 }
 
-/// The order that a refund names, a sale before a renewal, and what is left of it.
-async fn order(
-    conn: &mut SqliteConnection,
-    refund: &NewRefund,
-) -> Result<Option<(String, Option<OrderBalance>)>, StoreError> {
+/// An order that is there.
+struct FoundOrder {
+    id: ConversionId,
+    /// What is left of it; absent where it was counted without an amount.
+    balance: Option<OrderBalance>,
+}
+
+/// The order that a refund names, a sale before a renewal.
+async fn find_order(conn: &mut SqliteConnection, refund: &NewRefund) -> Result<Option<FoundOrder>, StoreError> {
     for event in [Event::Sale, Event::Renewal] {
         let id = ConversionId::of(refund.brand, &refund.source, &event, &refund.order_id);
         let sql = "SELECT amount, gross_amount, currency FROM conversions WHERE id = $1";
@@ -167,7 +178,7 @@ async fn order(
         let Some((net, gross, currency)) = found else { continue };
         let currency = currency.and_then(|code| Currency::parse(&code).ok());
         let (Some(net), Some(currency)) = (net, currency) else {
-            return Ok(Some((id.as_str().to_owned(), None)));
+            return Ok(Some(FoundOrder { id, balance: None }));
         };
         let sql = "SELECT CAST(COALESCE(SUM(CASE WHEN gross_amount IS NULL THEN amount END), 0) AS BIGINT),
                 CAST(COALESCE(SUM(gross_amount), 0) AS BIGINT)
@@ -184,7 +195,10 @@ async fn order(
             refunded_net,
             refunded_gross,
         };
-        return Ok(Some((id.as_str().to_owned(), Some(balance))));
+        return Ok(Some(FoundOrder {
+            id,
+            balance: Some(balance),
+        }));
     }
     Ok(None)
 }
