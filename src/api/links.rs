@@ -242,7 +242,11 @@ async fn bulk(api: web::Data<Api>, caller: Caller, request: HttpRequest, body: B
 }
 
 /// What became of each entry, in order: refused when it was read, or by the store.
-fn results(parsed: Vec<Result<LinkDraft, Invalid>>, made: &[Result<Link, Invalid>], showing: &Showing<'_>) -> BulkResults {
+fn results(
+    parsed: Vec<Result<LinkDraft, Invalid>>,
+    made: &[Result<Link, Invalid>],
+    showing: &Showing<'_>,
+) -> BulkResults {
     let mut made = made.iter().cloned();
     let results = parsed.into_iter().map(|draft| {
         let outcome = draft.and_then(|_| {
