@@ -4,16 +4,17 @@ mod harness;
 
 use std::collections::BTreeMap;
 
-use harness::api::{id, problem, sale};
+use harness::api::{Api, id, problem, sale, text};
 use harness::desk::Desk;
 use harness::http::Answer;
 use harness::service::Service;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// The rows, and how to read them.
-const TABLES: [&str; 2] = [
+const TABLES: [&str; 3] = [
     include_str!("data/bad-input.txt"),
     include_str!("data/bad-input-more.txt"),
+    include_str!("data/bad-input-product.txt"),
 ];
 /// What the short links start with: a name that no row may lead back to.
 const PUBLIC_URL: &str = "https://go.brand.example/";
@@ -21,7 +22,7 @@ const PUBLIC_URL: &str = "https://go.brand.example/";
 const READ: &str = "records read from journals";
 /// What may grow by one: the last click may fall into a quarter of an hour, and onto a thread with a journal, of its own.
 const SUMS: [&str; 2] = ["click_rollups", "journals"];
-const METHODS: [&str; 4] = ["POST", "GET", "PATCH", "DELETE"];
+const METHODS: [&str; 5] = ["POST", "PUT", "GET", "PATCH", "DELETE"];
 
 /// One row: a request and its exact answer.
 struct Row {
@@ -38,7 +39,8 @@ struct Row {
 /// A service whose short links have a public name, with a link, and what must not change.
 struct Counter {
     desk: Desk,
-    link: Value,
+    /// Ids by the names that rows call them by.
+    ids: BTreeMap<&'static str, String>,
 }
 
 impl Counter {
@@ -48,16 +50,48 @@ impl Counter {
         let stage = api.stage();
         let link = api.link(
             &stage,
-            &json!({"slug": "good", "url": "https://shop.example.com/p?a=1"}),
+            &json!({"slug": "good", "url": "https://shop.example.com/p?a=1", "platform": "x", "post": "p"}),
         );
         // A first click and order, so that what every click needs once is there already.
         let click = service.visit("good").click_id();
         service.wait_for_clicks(1);
-        api.convert(&sale("first", Some(&click), 100)).expect(200);
+        let first = api.convert(&sale("first", Some(&click), 100)).expect(200);
+        let missed = api.convert(&sale("missed", None, 100)).expect(200);
+        let zoe = json!({"influencer_id": api.influencer("zoe")});
+        let mut ids = BTreeMap::from([
+            ("CAMPAIGN", stage.campaign.clone()),
+            ("INFLUENCER", stage.influencer.clone()),
+            ("LINK", id(&link)),
+            ("POST", text(&link, "post_id")),
+            ("SALE", id(&first)),
+            ("MISSED", id(&missed)),
+            (
+                "OTHERS_CODE",
+                id(&api.post("/v1/promo-codes", &stage.link(&zoe)).expect(201)),
+            ),
+        ]);
+        ids.extend(Self::foreign(&api));
         Self {
             desk: Desk { service, api, stage },
-            link,
+            ids,
         }
+    }
+
+    /// What another brand has.
+    fn foreign(api: &Api) -> [(&'static str, String); 5] {
+        api.post("/v1/brands", &json!({"name": "other"})).expect(201);
+        let other = api.for_brand("other");
+        let stage = other.stage();
+        let link = other.link(&stage, &json!({"platform": "x", "post": "p"}));
+        let code = other.post("/v1/promo-codes", &stage.link(&json!({}))).expect(201);
+        let sale = other.convert(&sale("first", None, 100)).expect(200);
+        [
+            ("FOREIGN_CAMPAIGN", stage.campaign),
+            ("FOREIGN_INFLUENCER", stage.influencer),
+            ("FOREIGN_POST", text(&link, "post_id")),
+            ("FOREIGN_CODE", id(&code)),
+            ("FOREIGN_SALE", id(&sale)),
+        ]
     }
 
     /// How many rows every table has, and how far the store has read each journal.
@@ -130,13 +164,10 @@ impl Counter {
             return Some(text.repeat(count.parse().ok()?).into_bytes());
         }
         let text = match name {
-            "CAMPAIGN" => self.desk.stage.campaign.clone(),
-            "INFLUENCER" => self.desk.stage.influencer.clone(),
-            "LINK" => id(&self.link),
             "API" => self.desk.api.address.to_string(),
             "REDIRECT" => self.desk.service.redirect().to_string(),
             byte if byte.len() == 2 => return Some(vec![u8::from_str_radix(byte, 16).ok()?]),
-            _ => return None,
+            _ => self.ids.get(name)?.clone(),
         };
         Some(text.into_bytes())
     }
@@ -223,7 +254,7 @@ fn every_row_of_the_table_is_refused_as_it_says_and_leaves_nothing_behind() {
             wrong.push(format!("{}\n    {} {}", row.text, answer.status, answer.text()));
         }
     }
-    assert!(tried >= 60, "{tried}");
+    assert!(tried >= 600, "{tried}");
     assert!(
         wrong.is_empty(),
         "{} of {tried} rows:\n{}",

@@ -230,6 +230,11 @@ fn the_page_refers_to_this_host_only_and_what_it_refers_to_is_there() {
             assert!(script.contains("\"validatorUrl\": \"none\""), "{script}");
         }
     }
+    let with_slash = nobody.get("/docs/");
+    assert_eq!(
+        (with_slash.status, with_slash.header("location")),
+        (308, Some("../docs"))
+    );
     for unknown in ["index.html", "x", "..%2fopenapi.json", "%2e%2e%2fsecret"] {
         problem(&nobody.get(&format!("/docs/{unknown}")), 404);
     }

@@ -11,7 +11,7 @@ use super::caller::Caller;
 use super::once::{Once, json};
 use super::parameters::{PageParameters, Parameters};
 use super::problem::Problem;
-use super::resource::{self, ListOf, Resource, Showing, id_in_path, show};
+use super::resource::{self, ListOf, Resource as _, Showing, id_in_path};
 use crate::domain::id::{BrandId, BrandKind};
 use crate::domain::invalid::Invalid;
 use crate::domain::money::Currency;
@@ -20,9 +20,7 @@ use crate::domain::text::{ClickParam, Name, TimeZoneName};
 use crate::domain::tier::TierBounds;
 use crate::store::{Brand, Record as _};
 
-impl Resource for Brand {
-    type Kind = BrandKind;
-}
+resource::shown_as_stored!(Brand, BrandKind);
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -92,12 +90,12 @@ async fn create(
     };
     // It is shown as its own: it is not in the store before it is answered.
     let (shared, own) = (api.clone(), brand.clone());
-    let answering = once.answering(move |brand| {
+    let answering = once.answering(move |brand: &Brand| {
         let showing = Showing {
             api: &shared,
             brand: &own,
         };
-        json(StatusCode::CREATED, &show(brand, &showing))
+        json(StatusCode::CREATED, &brand.clone().show(&showing))
     });
     let answer = api.store.create_once(brand, answering).await?;
     api.in_force().await;
@@ -125,7 +123,7 @@ async fn get(
     Parameters::of(&request).done()?;
     let id = id_in_path::<BrandKind>(&path, Brand::WHAT)?;
     let brand: Brand = api.store.get(caller.own_brand(), id.number()).await?;
-    resource::shown(&api, id, &brand).await
+    resource::shown(&api, id, brand).await
 }
 
 /// Changes a brand: what is absent stays as it is.
@@ -157,7 +155,7 @@ async fn update(
     };
     let brand: Brand = api.store.update(None, id.number(), apply).await?;
     api.in_force().await;
-    resource::shown(&api, id, &brand).await
+    resource::shown(&api, id, brand).await
 }
 
 /// Archives a brand: its keys open nothing any more, its history stays.

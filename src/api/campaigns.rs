@@ -10,7 +10,7 @@ use super::caller::Caller;
 use super::once::Once;
 use super::parameters::{PageParameters, Parameters};
 use super::problem::Problem;
-use super::resource::{self, ListOf, Resource, id_in_path};
+use super::resource::{self, ListOf, id_in_path};
 use crate::domain::campaign::AttributionRule;
 use crate::domain::goal::{Goal, check_budget, check_goals};
 use crate::domain::id::{CampaignId, CampaignKind};
@@ -23,9 +23,7 @@ use crate::domain::time::Instant;
 use crate::domain::utm::UtmTemplate;
 use crate::store::{Campaign, Record as _};
 
-impl Resource for Campaign {
-    type Kind = CampaignKind;
-}
+resource::shown_as_stored!(Campaign, CampaignKind);
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -64,6 +62,7 @@ struct Edit {
     #[serde(default, deserialize_with = "given")]
     budget: Option<Option<Money>>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     goals: Option<Vec<Goal>>,
     #[serde(default, deserialize_with = "given")]
     #[schema(nullable = false)]
@@ -203,5 +202,5 @@ async fn update(
         .update_campaign(Some(brand), id, api.clock.now(), apply)
         .await?;
     api.in_force().await;
-    resource::shown(&api, brand, &campaign).await
+    resource::shown(&api, brand, campaign).await
 }

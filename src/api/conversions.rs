@@ -62,13 +62,13 @@ struct Results {
 #[schema(as = ConversionResult)]
 enum OneResult {
     Counted {
-        /// 200.
+        #[schema(minimum = 200, maximum = 200)]
         status: u16,
         #[serde(flatten)]
         conversion: Box<ConversionShown>,
     },
     Accepted {
-        /// 202.
+        #[schema(minimum = 202, maximum = 202)]
         status: u16,
         #[serde(flatten)]
         accepted: Accepted<ConversionId>,
@@ -76,7 +76,7 @@ enum OneResult {
     /// With the status 409.
     Conflicting(Box<ConflictingConversion>),
     Refused {
-        /// 422.
+        #[schema(minimum = 422, maximum = 422)]
         status: u16,
         errors: Vec<FieldError>,
     },

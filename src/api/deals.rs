@@ -10,16 +10,14 @@ use super::body::Body;
 use super::caller::Caller;
 use super::parameters::Parameters;
 use super::problem::Problem;
-use super::resource::{self, Resource, id_in_path, show_in};
+use super::resource::{self, id_in_path, show_in};
 use crate::domain::deal::DealTerm;
 use crate::domain::id::{CampaignId, CampaignKind, DealId, DealKind, InfluencerId, InfluencerKind};
 use crate::domain::role::Need;
 use crate::domain::time::Instant;
 use crate::store::{Campaign, Deal, DealPlace, Influencer, Record as _};
 
-impl Resource for Deal {
-    type Kind = DealKind;
-}
+resource::shown_as_stored!(Deal, DealKind);
 
 /// The whole deal: what is absent is not part of it.
 #[derive(Deserialize, ToSchema)]
@@ -78,7 +76,7 @@ async fn put(
     };
     let (deal, made) = api.store.put_deal(wanted).await?;
     let status = if made { StatusCode::CREATED } else { StatusCode::OK };
-    Ok(HttpResponse::build(status).json(show_in(&api, brand, &deal).await?))
+    Ok(HttpResponse::build(status).json(show_in(&api, brand, deal).await?))
 }
 
 /// Reads a deal, archived or not.
@@ -94,7 +92,7 @@ async fn get(
     let brand = caller.brand(Need::Read)?;
     Parameters::of(&request).done()?;
     let deal = api.store.deal(Some(brand), place(&path)?).await?;
-    resource::shown(&api, brand, &deal).await
+    resource::shown(&api, brand, deal).await
 }
 
 /// Archives a deal: the campaign's terms alone count again. Twice does no harm.

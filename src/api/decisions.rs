@@ -1,7 +1,7 @@
 //! `/v1/conversions/{id}/review` and `…/credit`: a person's decision about a held or missed sale.
 
 use actix_web::{HttpResponse, web};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
 use super::Api;
@@ -23,13 +23,15 @@ struct Review {
     note: Option<Note>,
 }
 
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(Serialize, Deserialize, ToSchema)]
+#[serde(remote = "Self", rename_all = "snake_case")]
 #[schema(as = ReviewDecision)]
 enum Verdict {
     Approve,
     Reject,
 }
+
+crate::domain::object::only_from_words!(Verdict);
 
 /// Without a campaign, it is that of the click or code of this influencer that the order carried, if any.
 #[derive(Deserialize, ToSchema)]

@@ -54,6 +54,8 @@ pub(super) struct Description;
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
         .service(super::at("/docs").get(page))
+        // Relative, too. Shown there, the page would look for its parts one folder further down.
+        .service(web::redirect("/docs/", "../docs").permanent())
         .service(super::at("/docs/{part}").get(part));
 }
 

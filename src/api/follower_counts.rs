@@ -10,16 +10,14 @@ use super::caller::Caller;
 use super::once::Once;
 use super::parameters::{PageParameters, Parameters};
 use super::problem::Problem;
-use super::resource::{self, ListOf, Resource};
+use super::resource::{self, ListOf};
 use crate::domain::figures::{AsOf, Followers};
 use crate::domain::id::{FollowerCountId, FollowerCountKind, InfluencerId};
 use crate::domain::role::Need;
 use crate::domain::text::Platform;
 use crate::store::FollowerCount;
 
-impl Resource for FollowerCount {
-    type Kind = FollowerCountKind;
-}
+resource::shown_as_stored!(FollowerCount, FollowerCountKind);
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -1,8 +1,7 @@
 //! `/v1/influencers`.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
 use utoipa::{OpenApi, ToSchema};
 
 use super::Api;
@@ -25,23 +24,22 @@ const SHARE_TOKEN_CHARS: usize = 24;
 
 impl Resource for Influencer {
     type Kind = InfluencerKind;
+    type Shown = ShownInfluencer;
 
-    fn derive(&self, showing: &Showing<'_>, map: &mut Map<String, Value>) {
-        let tier = tier(&self.accounts, &showing.brand.tier_bounds);
-        map.insert("tier".to_owned(), tier.map_or(Value::Null, |tier| tier.as_str().into()));
+    fn show(self, showing: &Showing<'_>) -> ShownInfluencer {
         let share_url = showing.api.api_public_url.join(&format!("i/{}", self.share_token));
-        map.insert(
-            "share_url".to_owned(),
-            share_url.map_or(Value::Null, |url| url.as_str().into()),
-        );
+        ShownInfluencer {
+            tier: tier(&self.accounts, &showing.brand.tier_bounds),
+            share_url: share_url.expect("a token is a plain path").into(),
+            influencer: self,
+        }
     }
 }
 
 /// An influencer with what is derived.
-#[derive(ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(as = InfluencerShown)]
-#[expect(dead_code, reason = "describes what `derive` adds")]
-struct ShownInfluencer {
+pub(super) struct ShownInfluencer {
     #[serde(flatten)]
     influencer: Influencer,
     /// By the largest account and the brand's bounds; null without any account.
@@ -185,5 +183,5 @@ async fn update(
         check(&influencer.accounts, &influencer.tags)
     };
     let influencer: Influencer = api.store.update(Some(brand), id.number(), apply).await?;
-    resource::shown(&api, brand, &influencer).await
+    resource::shown(&api, brand, influencer).await
 }

@@ -1,8 +1,8 @@
 //! `/v1/keys`: shown once, stored hashed.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Deserialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use utoipa::{OpenApi, ToSchema};
 
 use super::Api;
@@ -11,7 +11,7 @@ use super::caller::{Caller, key_hash};
 use super::once::Once;
 use super::parameters::{PageParameters, Parameters};
 use super::problem::Problem;
-use super::resource::{self, ListOf, Resource, id_in_path};
+use super::resource::{self, ListOf, id_in_path};
 use crate::domain::id::{BrandId, KeyId, KeyKind};
 use crate::domain::invalid::Invalid;
 use crate::domain::role::{Need, Role};
@@ -25,9 +25,7 @@ const KEY_PREFIX: &str = "llk_";
 /// Characters of a key that are kept to recognise it by.
 const HINT_CHARS: usize = 8;
 
-impl Resource for ApiKey {
-    type Kind = KeyKind;
-}
+resource::shown_as_stored!(ApiKey, KeyKind);
 
 fn alphabet() -> Vec<char> {
     ('0'..='9').chain('a'..='z').chain('A'..='Z').collect()
@@ -70,14 +68,13 @@ impl Source {
         format!("{KEY_PREFIX}{}", letters.take(KEY_CHARS).collect::<String>())
     }
 
-    /// The answer with the key, this once. `null` where the secret that made it is no longer among the installation's.
+    /// The answer with the key, this once.
     fn reveal(&self, api: &Api, answer: &Answer) -> HttpResponse {
-        let mut shown: Value = serde_json::from_str(&answer.body).unwrap_or_default();
-        let text = |field: &str| shown[field].as_str().unwrap_or_default();
+        let stored: Map<String, Value> = serde_json::from_str(&answer.body).unwrap_or_default();
+        let text = |field: &str| stored.get(field).and_then(Value::as_str).unwrap_or_default();
         let key = self.key(api, text("created_at"));
         let key = key.starts_with(text("hint")).then_some(key);
-        shown["key"] = key.into();
-        HttpResponse::Created().json(shown)
+        HttpResponse::Created().json(NewKeyShown { stored, key })
     }
 }
 
@@ -112,14 +109,17 @@ impl From<NewKey<'_>> for ApiKey {
 }
 
 /// A key that was just made: the only time that it is shown.
-#[derive(ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(as = KeyShownOnce)]
-#[expect(dead_code, reason = "describes what is put together by hand")]
 struct NewKeyShown {
+    /// As the answer was kept.
     #[serde(flatten)]
-    stored: ApiKey,
-    /// The key itself.
-    key: String,
+    #[schema(value_type = ApiKey)]
+    stored: Map<String, Value>,
+    /// The key itself. Null where the creation was sent again and the secret that made its key is no longer among the
+    /// installation's.
+    #[schema(required)]
+    key: Option<String>,
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -209,7 +209,7 @@ async fn get(
     Parameters::of(&request).done()?;
     let id = id_in_path::<KeyKind>(&path, ApiKey::WHAT)?;
     let key: ApiKey = api.store.get(scope, id.number()).await?;
-    resource::shown(&api, caller.brand(Need::Manage)?, &key).await
+    resource::shown(&api, caller.brand(Need::Manage)?, key).await
 }
 
 /// Changes a key: what is absent stays as it is.
@@ -229,7 +229,7 @@ async fn update(
         Ok(())
     };
     let key: ApiKey = api.store.update(scope, id.number(), apply).await?;
-    resource::shown(&api, caller.brand(Need::Manage)?, &key).await
+    resource::shown(&api, caller.brand(Need::Manage)?, key).await
 }
 
 /// Revokes a key.

@@ -2,9 +2,8 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 use utoipa::{OpenApi, ToSchema};
 
 use super::Api;
@@ -15,7 +14,7 @@ use super::once::{Once, json};
 use super::parameters::{CursorParameters, OwnerParameters, PageParameters, Parameters, cursor};
 use super::problem::Problem;
 use super::qr;
-use super::resource::{self, ListOf, Resource, Showing, id_in_path, show};
+use super::resource::{self, ListOf, Resource, Showing, id_in_path};
 use crate::domain::id::{BrandId, CampaignId, InfluencerId, LinkId, LinkKind, PostId, PromoCodeId};
 use crate::domain::invalid::{FieldError, Invalid};
 use crate::domain::role::Need;
@@ -31,21 +30,21 @@ const BULK_MAX: usize = 1000;
 
 impl Resource for Link {
     type Kind = LinkKind;
+    type Shown = ShownLink;
 
-    fn derive(&self, showing: &Showing<'_>, map: &mut Map<String, Value>) {
+    fn show(self, showing: &Showing<'_>) -> ShownLink {
         let short_url = showing.api.public_url.join(self.slug.as_str());
-        map.insert(
-            "short_url".to_owned(),
-            short_url.map_or(Value::Null, |url| url.as_str().into()),
-        );
+        ShownLink {
+            short_url: short_url.expect("a slug is a plain path").into(),
+            link: self,
+        }
     }
 }
 
 /// A link with what is derived.
-#[derive(ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(as = LinkShown)]
-#[expect(dead_code, reason = "describes what `derive` adds")]
-struct ShownLink {
+pub(super) struct ShownLink {
     #[serde(flatten)]
     link: Link,
     /// What to share.
@@ -54,16 +53,14 @@ struct ShownLink {
 }
 
 /// One result for each link of the request, in its order.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what is put together by hand")]
+#[derive(Serialize, ToSchema)]
 struct BulkResults {
     results: Vec<BulkResult>,
 }
 
 /// What became of one link.
-#[derive(ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
-#[expect(dead_code, reason = "describes what is put together by hand")]
 enum BulkResult {
     /// It was made.
     Made {
@@ -245,7 +242,11 @@ async fn bulk(api: web::Data<Api>, caller: Caller, request: HttpRequest, body: B
 }
 
 /// What became of each entry, in order: refused when it was read, or by the store.
-fn results(parsed: Vec<Result<LinkDraft, Invalid>>, made: &[Result<Link, Invalid>], showing: &Showing<'_>) -> Value {
+fn results(
+    parsed: Vec<Result<LinkDraft, Invalid>>,
+    made: &[Result<Link, Invalid>],
+    showing: &Showing<'_>,
+) -> BulkResults {
     let mut made = made.iter().cloned();
     let results = parsed.into_iter().map(|draft| {
         let outcome = draft.and_then(|_| {
@@ -253,11 +254,19 @@ fn results(parsed: Vec<Result<LinkDraft, Invalid>>, made: &[Result<Link, Invalid
                 .unwrap_or_else(|| Err(Invalid::one("(body)", "the store gave no answer for this link")))
         });
         match outcome {
-            Ok(link) => serde_json::json!({"status": 201, "link": show(&link, showing)}),
-            Err(wrong) => serde_json::json!({"status": 422, "errors": wrong.0}),
+            Ok(link) => BulkResult::Made {
+                status: StatusCode::CREATED.as_u16(),
+                link: Box::new(link.show(showing)),
+            },
+            Err(wrong) => BulkResult::Refused {
+                status: StatusCode::UNPROCESSABLE_ENTITY.as_u16(),
+                errors: wrong.0,
+            },
         }
     });
-    serde_json::json!({ "results": results.collect::<Vec<_>>() })
+    BulkResults {
+        results: results.collect(),
+    }
 }
 
 /// Lists what stands.
@@ -303,7 +312,7 @@ async fn update(
     let change = change(&api, &caller);
     let link = api.store.update_link(Some(brand), id, edit, change).await?;
     api.in_force().await;
-    resource::shown(&api, brand, &link).await
+    resource::shown(&api, brand, link).await
 }
 
 fn change(api: &Api, caller: &Caller) -> Change {

@@ -5,13 +5,13 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::ContentType;
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::Value;
+use serde::Serialize;
 
 use super::Api;
 use super::body::Body;
 use super::caller::Caller;
 use super::problem::Problem;
-use super::resource::{Resource, Showing, brand_of, show};
+use super::resource::{Resource, Showing, brand_of};
 use crate::domain::id::BrandId;
 use crate::domain::time::Instant;
 use crate::store::{Answer, Answering, ONCE_HEADER, OnceKey};
@@ -87,7 +87,7 @@ impl Once {
                 api: &api,
                 brand: &brand,
             };
-            json(StatusCode::CREATED, &show(record, &showing))
+            json(StatusCode::CREATED, &record.clone().show(&showing))
         }))
     }
 
@@ -99,10 +99,10 @@ impl Once {
 }
 
 /// An answer in JSON.
-pub(super) fn json(status: StatusCode, body: &Value) -> Answer {
+pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Answer {
     Answer {
         status: status.as_u16(),
-        body: body.to_string(),
+        body: serde_json::to_string(body).expect("answers have plain keys"),
     }
 }
 

@@ -31,6 +31,8 @@ use super::{
 };
 use crate::store::ONCE_HEADER;
 
+/// Header values that every client sends as they are written. Others that are UTF-8 are taken, too.
+const PORTABLE: &str = "^[!-~]([ -~]*[!-~])?$";
 /// The name under which the key is described.
 const KEY: &str = "key";
 
@@ -204,7 +206,8 @@ fn complete(method: &str, path: &str, operation: &mut Operation) {
         let once = "Sent again under the same key within 24 hours, the request makes nothing and gets the same answer.";
         let bounds = ObjectBuilder::new()
             .min_length(Some(1))
-            .max_length(Some(GIVEN_MAX_CHARS));
+            .max_length(Some(GIVEN_MAX_CHARS))
+            .pattern(Some(PORTABLE));
         parameters.push(header(ONCE_HEADER, once, bounds).into());
     }
 }

@@ -10,16 +10,14 @@ use super::caller::Caller;
 use super::once::Once;
 use super::parameters::{PageParameters, Parameters};
 use super::problem::Problem;
-use super::resource::{self, ListOf, Resource, must_stand};
+use super::resource::{self, ListOf, must_stand};
 use crate::domain::figures::{AsOf, Figure, PostFigures};
 use crate::domain::id::{PostId, PostMetricsId, PostMetricsKind};
 use crate::domain::invalid::Invalid;
 use crate::domain::role::Need;
 use crate::store::{Post, PostMetrics};
 
-impl Resource for PostMetrics {
-    type Kind = PostMetricsKind;
-}
+resource::shown_as_stored!(PostMetrics, PostMetricsKind);
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -10,7 +10,7 @@ use super::caller::Caller;
 use super::once::Once;
 use super::parameters::{OwnerParameters, PageParameters, Parameters};
 use super::problem::Problem;
-use super::resource::{self, ListOf, Resource, id_in_path, must_stand};
+use super::resource::{self, ListOf, id_in_path, must_stand};
 use crate::domain::id::{CampaignId, InfluencerId, PostId, PostKind};
 use crate::domain::invalid::Invalid;
 use crate::domain::role::Need;
@@ -19,9 +19,7 @@ use crate::domain::text::{Label, Name, Platform};
 use crate::domain::time::Instant;
 use crate::store::{Campaign, Influencer, Post, Record as _};
 
-impl Resource for Post {
-    type Kind = PostKind;
-}
+resource::shown_as_stored!(Post, PostKind);
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -145,5 +143,5 @@ async fn update(
         Ok(())
     };
     let post: Post = api.store.update(Some(brand), id.number(), apply).await?;
-    resource::shown(&api, brand, &post).await
+    resource::shown(&api, brand, post).await
 }

@@ -10,7 +10,7 @@ use super::caller::Caller;
 use super::once::Once;
 use super::parameters::{OwnerParameters, PageParameters, Parameters};
 use super::problem::Problem;
-use super::resource::{self, ListOf, Resource, id_in_path, must_stand};
+use super::resource::{self, ListOf, id_in_path, must_stand};
 use crate::domain::id::{BrandId, CampaignId, InfluencerId, PostId, PromoCodeId, PromoCodeKind};
 use crate::domain::invalid::Invalid;
 use crate::domain::promo_code::{CodeStatus, Discount, mint};
@@ -25,9 +25,7 @@ const MINT_ATTEMPTS: u32 = 50;
 /// numbers from 2 on may all be gone.
 const DRAWN_FROM_ATTEMPT: u32 = 20;
 
-impl Resource for PromoCode {
-    type Kind = PromoCodeKind;
-}
+resource::shown_as_stored!(PromoCode, PromoCodeKind);
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -189,5 +187,5 @@ async fn update(
         Ok(())
     };
     let code: PromoCode = api.store.update(Some(brand), id.number(), apply).await?;
-    resource::shown(&api, brand, &code).await
+    resource::shown(&api, brand, code).await
 }

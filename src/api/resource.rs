@@ -2,7 +2,6 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::Api;
@@ -20,12 +19,29 @@ pub(super) struct Showing<'a> {
 }
 
 /// A kind of thing of one brand, as the API shows it.
-pub(super) trait Resource: Record + Serialize {
+pub(super) trait Resource: Record {
     /// Its ids.
     type Kind: IdKind;
-    /// Adds what is not stored but derived.
-    fn derive(&self, _: &Showing<'_>, _: &mut serde_json::Map<String, Value>) {}
+    /// The record itself, or the record with what is not stored but derived.
+    type Shown: Serialize;
+
+    fn show(self, showing: &Showing<'_>) -> Self::Shown;
 }
+
+/// A kind of thing that is shown as it is stored.
+macro_rules! shown_as_stored {
+    ($record:ty, $kind:ty) => {
+        impl crate::api::resource::Resource for $record {
+            type Kind = $kind;
+            type Shown = Self;
+
+            fn show(self, _: &crate::api::resource::Showing<'_>) -> Self {
+                self
+            }
+        }
+    };
+}
+pub(super) use shown_as_stored;
 
 /// A page of a list.
 #[derive(Serialize, ToSchema)]
@@ -77,15 +93,6 @@ macro_rules! one_thing {
 }
 pub(super) use one_thing;
 
-/// One thing as JSON.
-pub(super) fn show<R: Resource>(record: &R, showing: &Showing<'_>) -> Value {
-    let mut shown = serde_json::to_value(record).expect("records have plain keys");
-    if let Value::Object(map) = &mut shown {
-        record.derive(showing, map);
-    }
-    shown
-}
-
 /// An id from an address; whatever is no id of this kind names nothing.
 pub(super) fn id_in_path<K: IdKind>(text: &str, what: &str) -> Result<Id<K>, Problem> {
     text.parse().map_err(|_| Problem::not_found(what))
@@ -96,9 +103,9 @@ pub(super) async fn brand_of(api: &Api, id: BrandId) -> Result<Brand, Problem> {
     Ok(api.store.get::<Brand>(None, id.number()).await?)
 }
 
-pub(super) async fn show_in<R: Resource>(api: &Api, brand: BrandId, record: &R) -> Result<Value, Problem> {
+pub(super) async fn show_in<R: Resource>(api: &Api, brand: BrandId, record: R) -> Result<R::Shown, Problem> {
     let brand = brand_of(api, brand).await?;
-    Ok(show(record, &Showing { api, brand: &brand }))
+    Ok(record.show(&Showing { api, brand: &brand }))
 }
 
 /// What a field refers to; refused when this brand does not have it or has archived it.
@@ -107,7 +114,7 @@ pub(super) async fn must_stand<R: Record>(api: &Api, brand: BrandId, number: i64
 }
 
 /// `200` with the bare resource.
-pub(super) async fn shown<R: Resource>(api: &Api, brand: BrandId, record: &R) -> Result<HttpResponse, Problem> {
+pub(super) async fn shown<R: Resource>(api: &Api, brand: BrandId, record: R) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(show_in(api, brand, record).await?))
 }
 
@@ -122,7 +129,7 @@ pub(super) async fn get<R: Resource>(
     Parameters::of(&request).done()?;
     let id = id_in_path::<R::Kind>(&path, R::WHAT)?;
     let record: R = api.store.get(Some(brand), id.number()).await?;
-    shown(&api, brand, &record).await
+    shown(&api, brand, record).await
 }
 
 /// GET of many, filtered by ids of other things.
@@ -139,7 +146,7 @@ pub(super) async fn list<R: Resource>(
     let brand = brand_of(api, brand).await?;
     let showing = Showing { api, brand: &brand };
     Ok(HttpResponse::Ok().json(ListOf {
-        data: listed.data.iter().map(|record| show(record, &showing)).collect(),
+        data: listed.data.into_iter().map(|record| record.show(&showing)).collect(),
         next_cursor: listed.next.map(cursor),
     }))
 }

@@ -8,7 +8,7 @@ use super::invalid::Invalid;
 
 /// Who wins when a click and a code of different influencers are both eligible.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
+#[serde(remote = "Self", rename_all = "snake_case")]
 pub enum Conflict {
     /// The code: the buyer typed the name.
     #[default]
@@ -16,6 +16,8 @@ pub enum Conflict {
     /// The click.
     LinkWins,
 }
+
+super::object::only_from_words!(Conflict);
 
 /// How a campaign's conversions are attributed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

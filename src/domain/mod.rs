@@ -23,7 +23,7 @@ pub mod key_seed;
 pub mod link;
 pub mod location;
 pub mod money;
-mod object;
+pub(crate) mod object;
 mod private_net;
 pub mod promo_code;
 pub mod refund;

@@ -1,5 +1,5 @@
 //! Objects are read from objects. What serde derives takes an array for a struct whose fields come in order, so that a
-//! caller's `[1, 2]` would silently become something.
+//! caller's `[1, 2]` would silently become something, and an object for a word.
 
 use std::fmt;
 
@@ -56,3 +56,24 @@ macro_rules! only_from_objects {
 }
 
 pub(super) use only_from_objects;
+
+/// For an enum of plain words with `#[serde(remote = "Self")]`: what serde derives, but from words only, and not from
+/// `{"word": null}`.
+macro_rules! only_from_words {
+    ($name:ident) => {
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                $name::serialize(self, serializer)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let word = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(deserializer)?;
+                $name::deserialize(serde::de::value::CowStrDeserializer::new(word))
+            }
+        }
+    };
+}
+
+pub(crate) use only_from_words;

@@ -3,7 +3,7 @@
 //!
 //! A short link is opened by strangers, and by previews and tools that run inside somebody's network; a link to
 //! `169.254.169.254` or `intranet` is an attack or a mistake. Only what is written is judged: nothing is resolved,
-//! so a public name that points to a private address passes here.
+//! so a public name that points to a private address passes here, unless it spells that address.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -93,16 +93,29 @@ fn is_private_v6(address: Ipv6Addr) -> bool {
     !V6_PUBLIC.contains(&address) || V6_NOT_PUBLIC.iter().any(|net| net.contains(&address))
 }
 
-/// Whether a name means something only inside a network: a known private ending, or a single label such as `wiki`.
-/// Case and one trailing dot make no difference.
+/// Whether a name leads into a network: a known private ending, a single label such as `wiki`, or a private address
+/// spelled out, which services such as nip.io answer with that address. Case and one trailing dot make no difference.
 #[must_use]
 pub(super) fn is_private_name(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
     !name.contains('.')
+        || spells_private_v4(&name)
         || PRIVATE_SUFFIXES.iter().any(|suffix| {
             name.strip_suffix(suffix)
                 .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
         })
+}
+
+/// Whether four numbers in a row, between dots or between hyphens, are a private address: `10.0.0.1.nip.io`,
+/// `shop-10-0-0-1.sslip.io`.
+fn spells_private_v4(name: &str) -> bool {
+    let spelled = |text: &str, between: char| {
+        let words: Vec<&str> = text.split(between).collect();
+        words
+            .windows(4)
+            .any(|four| four.join(".").parse().is_ok_and(is_private_v4))
+    };
+    name.split('-').any(|dotted| spelled(dotted, '.')) || name.split('.').any(|label| spelled(label, '-'))
 }
 
 /// Whether a name is written as something else than what it was mapped to. Label by label, ASCII may change in case
@@ -232,6 +245,13 @@ mod tests {
             "wiki",
             "wiki.",
             "a.b.corp",
+            "127.0.0.1.nip.io",
+            "shop.10.0.0.1.nip.io.",
+            "shop-192.168.0.1.nip.io",
+            "169.254.169.254-x.nip.io",
+            "10-0-0-1.sslip.io",
+            "shop-127-0-0-1-x.traefik.me",
+            "a.www-172-16-0-1.sslip.io",
             "",
         ] {
             assert!(is_private_name(name), "{name}");
@@ -249,6 +269,15 @@ mod tests {
             "shop.test",
             "shop.invalid",
             "shop.example.",
+            "8.8.8.8.nip.io",
+            "ec2-52-1-2-3.compute-1.amazonaws.com",
+            "10-0-0.example",
+            "10-0.0-1.example",
+            "v10-0-0-1.example",
+            "10-0-0-256.example",
+            "2026-10-0-0.example",
+            "10-0-0-x1.example",
+            "127.0.0.example",
         ] {
             assert!(!is_private_name(name), "{name}");
         }

@@ -18,7 +18,7 @@ const MINTED_LETTERS_MAX: usize = 12;
 
 /// Whether a code earns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
+#[serde(remote = "Self", rename_all = "snake_case")]
 pub enum CodeStatus {
     /// It does.
     Active,
@@ -27,6 +27,8 @@ pub enum CodeStatus {
     /// It no longer does.
     Retired,
 }
+
+super::object::only_from_words!(CodeStatus);
 
 impl CodeStatus {
     /// The stable name.

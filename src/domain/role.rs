@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 /// The role of an API key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
+#[serde(remote = "Self", rename_all = "snake_case")]
 pub enum Role {
     /// Everything, in every brand.
     Operator,
@@ -16,6 +16,8 @@ pub enum Role {
     /// Reads one brand.
     Read,
 }
+
+super::object::only_from_words!(Role);
 
 /// What a request needs to be allowed to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

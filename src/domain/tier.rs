@@ -8,7 +8,7 @@ use utoipa::openapi::{RefOr, Schema};
 
 /// The size class of an influencer, smallest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(remote = "Self", rename_all = "lowercase")]
 pub enum Tier {
     /// Below the first bound.
     Nano,
@@ -21,6 +21,8 @@ pub enum Tier {
     /// From the fourth bound, without an end.
     Mega,
 }
+
+super::object::only_from_words!(Tier);
 
 impl Tier {
     /// Every tier, smallest first.

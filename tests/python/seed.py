@@ -2,19 +2,25 @@
 
 import json
 import sys
+import urllib.error
 import urllib.request
 
 API, KEY = sys.argv[1:]
 
 
-def post(path, body, **headers):
+def send(method, path, body=None, **headers):
     request = urllib.request.Request(
         API + path,
-        json.dumps(body).encode(),
+        json.dumps(body).encode() if body is not None else None,
         {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json", **headers},
+        method=method,
     )
     with urllib.request.urlopen(request) as answer:
         return json.load(answer)
+
+
+def post(path, body, **headers):
+    return send("POST", path, body, **headers)
 
 
 def campaign(name):
@@ -34,14 +40,38 @@ def code(text):
     return post("/v1/promo-codes", {"campaign_id": CAMPAIGN, "influencer_id": INFLUENCER, "code": text})["id"]
 
 
+def money(cents):
+    return {"amount": cents, "currency": "USD"}
+
+
+def sale(order, **more):
+    body = {"event": "sale", "external_id": order, "amount": money(100), "promo_codes": ["MIA"], **more}
+    return post("/v1/conversions", body, Prefer="wait=30")["id"]
+
+
+def refund(order, number, cents):
+    body = {"order_id": order, "refund_id": number, "amount": money(cents)}
+    return post("/v1/refunds", body, Prefer="wait=30")
+
+
 CAMPAIGN, INFLUENCER = campaign("Spring"), influencer("mia")
-LINK = link(platform="instagram", post="Story")
-SALE = post(
-    "/v1/conversions",
-    {"event": "sale", "external_id": "1", "amount": {"amount": 100, "currency": "USD"}, "promo_codes": ["MIA"]},
-    Prefer="wait=5",
-)["id"]
-code("MIA")
+CODE = code("MIA")
+LINK = link(platform="instagram", post="Story", promo_code_id=CODE)
+SALE = sale("1")
+refund("1", "1", 10)
+refund("none", "1", 10)
+# An influencer who buys with her own code: held, until somebody decides.
+send("PATCH", f"/v1/influencers/{INFLUENCER}", {"email": "mia@example.com"})
+HELD = sale("2", customer_email="mia@example.com")
+# More than the order was: a rejection, and 422.
+try:
+    refund("1", "2", 1000)
+except urllib.error.HTTPError as refused:
+    assert refused.code == 422, refused.code
+REJECTION = send("GET", "/v1/rejections")["data"][0]["id"]
+send("PUT", f"/v1/campaigns/{CAMPAIGN}/influencers/{INFLUENCER}", {"ends_at": "2099-01-01T00:00:00Z"})
+FOLLOWERS = post("/v1/follower-counts", {"platform": "instagram", "as_of": "2026-03-01", "followers": 7})["id"]
+METRICS = post("/v1/post-metrics", {"post_id": LINK["post_id"], "as_of": "2026-03-01", "likes": 7})["id"]
 
 # What a run may read, change and archive. What others hang on (`CAMPAIGN`, `INFLUENCER`) is not among it: archived, it
 # would make every request about a link wrong.
@@ -53,7 +83,9 @@ THINGS = {
     "posts": LINK["post_id"],
     "links": link(slug="spare")["id"],
     "promo-codes": code("SPARE"),
-    "conversions": SALE,
+    "follower-counts": FOLLOWERS,
+    "post-metrics": METRICS,
+    "rejections": REJECTION,
 }
 
 
@@ -72,6 +104,10 @@ bearer = {setting(KEY)}
 "query.campaign_id" = {{ dictionary = "campaign", probability = 0.7 }}
 "query.influencer_id" = {{ dictionary = "influencer", probability = 0.7 }}
 "query.tz" = {{ dictionary = "zone", probability = 0.8 }}
+"query.post_id" = {{ dictionary = "post", probability = 0.7 }}
+"body.post_id" = {{ dictionary = "post", probability = 0.7 }}
+"body.promo_code_id" = {{ dictionary = "code", probability = 0.7 }}
+"body.order_id" = {{ dictionary = "order", probability = 0.7 }}
 "body.campaign_id" = {{ dictionary = "campaign", probability = 0.9 }}
 "body.influencer_id" = {{ dictionary = "influencer", probability = 0.9 }}
 "body.links[*].campaign_id" = {{ dictionary = "campaign", probability = 0.9 }}
@@ -84,6 +120,9 @@ bearer = {setting(KEY)}
 [dictionaries]
 campaign.values = [{setting(CAMPAIGN)}]
 influencer.values = [{setting(INFLUENCER)}]
+post.values = [{setting(LINK["post_id"])}]
+code.values = [{setting(CODE)}]
+order.values = ["1", "2", "none"]
 destination.values = ["https://shop.example/", "https://bücher.example/a?b=c#d"]
 zone.values = ["UTC", "Europe/Berlin", "Asia/Kathmandu"]
 
@@ -113,9 +152,18 @@ checks.negative_data_rejection.enabled = false
 include-path = "/v1/reports"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403", "404"]
 """)
-for name, id in THINGS.items():
+IDS = {f"{name}/[{{]id[}}](/(history|qr|retry).*)?$": id for name, id in THINGS.items()}
+# A sale to read, and one that waits for a person.
+IDS["conversions/[{]id[}](/explain)?$"] = SALE
+IDS["conversions/[{]id[}]/(review|credit)"] = HELD
+for path, id in IDS.items():
     print(f"""
 [[operations]]
-include-path-regex = "^/v1/{name}/[{{]id[}}]"
+include-path-regex = {setting("^/v1/" + path)}
 parameters = {{ "path.id" = {setting(id)} }}
+""")
+print(f"""
+[[operations]]
+include-path-regex = "^/v1/campaigns/[{{]id[}}]/influencers/"
+parameters = {{ "path.id" = {setting(CAMPAIGN)}, "path.influencer" = {setting(INFLUENCER)} }}
 """)
