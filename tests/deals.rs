@@ -153,5 +153,15 @@ fn a_click_earns_by_the_deal_at_the_click_and_a_code_by_the_deal_at_the_order() 
     assert_eq!(by_click(&late), "attributed");
     put(&desk, &path, &term).expect(200);
     assert_eq!(by_click(&late), "deal_over");
+    // Whoever asks why is shown the deal: of who earned, and of who would have.
+    let deal_shown = |click: &str| {
+        let stored = desk.api.convert(&sale(&order(), Some(click), 100)).expect(200);
+        let explained = desk.api.get(&format!("/v1/conversions/{}/explain", id(&stored)));
+        explained.expect(200)["deal"]["ends_at"].clone()
+    };
+    assert_eq!(
+        [deal_shown(&last), deal_shown(&late)],
+        [json!("2026-03-12T12:00:00Z"), json!("2026-03-12T12:00:00Z")]
+    );
     desk.service.stop();
 }

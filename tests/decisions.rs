@@ -119,6 +119,18 @@ fn a_missed_sale_is_credited_to_whom_a_person_names() {
     assert_eq!(report["rows"][0]["revenue"], 1500);
     assert_eq!(report["total"]["unattributed_conversions"], 0);
 
+    // Whose click it was no longer has the credit, and is told why.
+    let taken = held(&shop, "taken");
+    decide(&shop.api, &taken, "credit", &json!({"influencer_id": rival})).expect(200);
+    let explained = shop.api.get(&format!("/v1/conversions/{taken}/explain")).expect(200);
+    let touch = &explained["touchpoints"][0];
+    assert_eq!(
+        (&touch["verdict"], &touch["reason"]),
+        (&json!("eligible"), &json!("decided_by_person")),
+        "{explained}"
+    );
+    assert!(touch["why"].is_string());
+
     let other = id(&shop.api.convert(&sale("other", None, 100)).expect(200));
     let body = json!({"influencer_id": rival, "campaign_id": shop.stage.campaign});
     let credited = decide(&shop.api, &other, "credit", &body).expect(200);

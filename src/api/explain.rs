@@ -13,10 +13,10 @@ use super::problem::Problem;
 use crate::domain::attribution::{TouchKind, Verdict, Why};
 use crate::domain::conversion_state::ConversionState;
 use crate::domain::event_id::ConversionId;
-use crate::domain::id::LinkId;
+use crate::domain::id::{BrandId, LinkId};
 use crate::domain::role::Need;
 use crate::domain::time::Instant;
-use crate::store::StoredTouchpoint;
+use crate::store::{Deal, Link, StoreError, StoredConversion, StoredTouchpoint};
 
 /// A conversion and everything that was considered.
 #[derive(Serialize, ToSchema)]
@@ -26,9 +26,10 @@ struct Explained {
     /// In a sentence.
     why: String,
     rule: AppliedRule,
-    /// The influencer's own deal that was applied.
+    /// The influencer's own deal, as it stands, where there is one: with whoever has the credit, else with whom the
+    /// deal's dates refused it.
     #[schema(required)]
-    deal: Option<serde_json::Value>,
+    deal: Option<Deal>,
     touchpoints: Vec<Touchpoint>,
     /// What people decided about it, the first one first.
     decisions: Vec<DecisionShown>,
@@ -93,11 +94,45 @@ pub(super) async fn explain(
         conversion: ConversionShown::from(&stored),
         why: why.to_owned(),
         rule: rule(&touchpoints),
-        deal: None,
-        touchpoints: touchpoints.iter().map(Touchpoint::from).collect(),
+        deal: deal(&api, brand, &stored, &touchpoints).await?,
+        touchpoints: touchpoints
+            .iter()
+            .map(|touch| Touchpoint::of(touch, &stored, !decisions.is_empty()))
+            .collect(),
         decisions: decisions.iter().map(DecisionShown::from).collect(),
         refunds: refunds.iter().map(RefundShown::from).collect(),
     }))
+}
+
+/// Whose terms were asked: those of the credit, or of the last link that a deal's dates refused.
+async fn deal(
+    api: &Api,
+    brand: BrandId,
+    stored: &StoredConversion,
+    touchpoints: &[StoredTouchpoint],
+) -> Result<Option<Deal>, Problem> {
+    let of_credit = stored
+        .credits
+        .iter()
+        .find_map(|credit| Some((credit.campaign_id?, credit.influencer_id)));
+    let by_deal = |touch: &&StoredTouchpoint| {
+        let why = touch.why.as_deref().and_then(Why::from_code);
+        matches!(why, Some(Why::DealOver | Why::DealNotStarted))
+    };
+    let refused = touchpoints.iter().rev().find(by_deal).and_then(|touch| touch.link_id);
+    let place = match (of_credit, refused) {
+        (Some(place), _) => place,
+        (None, Some(link)) => {
+            let link: Link = api.store.get(Some(brand), link.number()).await?;
+            (link.campaign_id, link.influencer_id)
+        }
+        (None, None) => return Ok(None),
+    };
+    match api.store.deal(Some(brand), place).await {
+        Ok(deal) if deal.archived_at.is_none() => Ok(Some(deal)),
+        Ok(_) | Err(StoreError::NotFound { .. }) => Ok(None),
+        Err(other) => Err(other.into()),
+    }
 }
 
 fn rule(touchpoints: &[StoredTouchpoint]) -> AppliedRule {
@@ -125,10 +160,21 @@ fn sentence(state: ConversionState, reason: Option<&str>, touchpoints: &[StoredT
     }
 }
 
-impl From<&StoredTouchpoint> for Touchpoint {
-    fn from(touch: &StoredTouchpoint) -> Self {
-        let why = touch.why.as_deref().and_then(Why::from_code).map(Why::sentence);
-        let credited = match (touch.verdict, touch.kind) {
+impl Touchpoint {
+    /// `decided`: a person had the last word, so what the rules credited need not have the credit.
+    fn of(touch: &StoredTouchpoint, stored: &StoredConversion, decided: bool) -> Self {
+        let has_credit = stored.credits.iter().any(|credit| match touch.kind {
+            TouchKind::Click => credit.link_id == touch.link_id,
+            TouchKind::PromoCode => credit.promo_code_id == touch.promo_code_id,
+        });
+        let overruled = decided && touch.verdict == Verdict::Credited && !has_credit;
+        let (verdict, reason) = if overruled {
+            (Verdict::Eligible, Some(Why::DecidedByPerson.code().to_owned()))
+        } else {
+            (touch.verdict, touch.why.clone())
+        };
+        let why = reason.as_deref().and_then(Why::from_code).map(Why::sentence);
+        let credited = match (verdict, touch.kind) {
             (Verdict::Credited, TouchKind::PromoCode) => Some("The first eligible promo code of the order."),
             (Verdict::Credited, TouchKind::Click) => Some("The last eligible click before the order."),
             _ => None,
@@ -138,8 +184,8 @@ impl From<&StoredTouchpoint> for Touchpoint {
             id: touch.given.clone(),
             at: touch.at,
             link_id: touch.link_id,
-            verdict: touch.verdict,
-            reason: touch.why.clone(),
+            verdict,
+            reason,
             why: why.or(credited).map(str::to_owned),
         }
     }

@@ -61,6 +61,8 @@ pub struct StoredTouchpoint {
     pub at: Option<Instant>,
     /// The link, where it is this brand's.
     pub link_id: Option<LinkId>,
+    /// The code, where it is an influencer's.
+    pub promo_code_id: Option<PromoCodeId>,
     /// The window it was judged by.
     pub window_days: Option<i64>,
     /// What became of it.
@@ -205,6 +207,7 @@ impl Store {
                     given: columns::text(row, "given")?,
                     at: columns::maybe_instant(row, "at_ms")?,
                     link_id: columns::maybe_id(row, "link_id")?,
+                    promo_code_id: columns::maybe_id(row, "promo_code_id")?,
                     window_days: columns::maybe_int(row, "window_days")?,
                     verdict: columns::parsed(row, "verdict", |name| Verdict::from_name(name).ok_or("unknown"))?,
                     why: columns::maybe_text(row, "why")?,

@@ -76,6 +76,8 @@ reasons! {
     CodeWon = "code_won", "A promo code of another influencer was used, and the campaign lets codes win.";
     /// The campaign lets clicks win over codes.
     LinkWon = "link_won", "A click on another influencer's link was eligible, and the campaign lets links win.";
+    /// It won, and a person gave the credit to somebody else or to nobody.
+    DecidedByPerson = "decided_by_person", "It would have earned the order, and a person decided otherwise.";
     /// Held: the buyer is the influencer.
     SelfReferral = "self_referral", "The buyer's address is the influencer's own; a person must decide.";
     /// Held: the code is under review.
