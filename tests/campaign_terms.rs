@@ -47,7 +47,9 @@ fn every_measure_of_a_report_can_be_a_goal() {
         "engagement_basis",
         "other_currencies",
         "unattributed_conversions",
+        "unattributed_refunds",
         "unattributed_revenue",
+        "engagement_basis",
     ];
     let total = report["total"].as_object().expect("a total");
     let measures: Vec<&String> = total

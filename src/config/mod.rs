@@ -120,7 +120,7 @@ impl Default for Config {
             slug_length: 8,
             redirect_threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             allow_private_destinations: false,
-            log: "info,actix_server=warn,actix_http=off,sqlx=error".to_owned(),
+            log: "info,actix_server=warn,actix_http=off".to_owned(),
         }
     }
 }

@@ -69,6 +69,10 @@ macro_rules! only_from_words {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                // Formats of our own, such as the snapshot's, do not write words.
+                if !deserializer.is_human_readable() {
+                    return $name::deserialize(deserializer);
+                }
                 let word = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(deserializer)?;
                 $name::deserialize(serde::de::value::CowStrDeserializer::new(word))
             }

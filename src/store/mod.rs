@@ -41,9 +41,9 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use sqlx::any::AnyPoolOptions;
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{AnyConnection, AnyPool, Connection as _, SqlitePool};
+use sqlx::{AnyConnection, AnyPool, ConnectOptions as _, Connection as _, SqlitePool};
 use tokio::sync::Mutex;
 
 pub use brands::Brand;
@@ -116,7 +116,8 @@ impl Store {
             .busy_timeout(std::time::Duration::from_secs(30))
             .pragma("wal_autocheckpoint", "4000")
             .pragma("cache_size", "-65536")
-            .pragma("temp_store", "memory");
+            .pragma("temp_store", "memory")
+            .disable_statement_logging();
         let bulk = SqlitePoolOptions::new()
             .max_connections(1)
             // When SQLite undoes a transaction by itself (the disk is full), the driver goes on taking it for open,
@@ -129,7 +130,9 @@ impl Store {
         sqlx::any::install_default_drivers();
         let address = url::Url::from_file_path(std::path::absolute(&file).map_err(sqlx::Error::Io)?)
             .map_err(|()| sqlx::Error::Configuration("the data directory is not a plain path".into()))?;
-        let address = format!("sqlite://{}", address.path());
+        // A report over much is slow, and its SQL is no news for whoever reads the log.
+        let address: AnyConnectOptions = format!("sqlite://{}", address.path()).parse()?;
+        let address = address.disable_statement_logging();
         let control = AnyPoolOptions::new()
             .max_connections(READERS)
             .before_acquire(|conn, _| Box::pin(async move { Ok(!conn.is_in_transaction()) }))
@@ -143,8 +146,8 @@ impl Store {
             });
         let writer = control.clone().max_connections(1);
         Ok(Self {
-            control: control.connect(&address).await?,
-            writer: writer.connect(&address).await?,
+            control: control.connect_with(address.clone()).await?,
+            writer: writer.connect_with(address).await?,
             bulk,
             writing: Arc::new(Mutex::new(())),
         })
