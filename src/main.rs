@@ -131,7 +131,7 @@ enum KeyCommand {
         /// The brand's name or id.
         #[arg(long, default_value = "default")]
         brand: String,
-        /// operator, admin, ingest or read.
+        /// operator (everything, in all brands), admin (everything in one), ingest (posts conversions and refunds) or read.
         #[arg(long, default_value = "read", value_parser = command::parse_role)]
         role: linkledger::domain::role::Role,
         /// What the key is for.

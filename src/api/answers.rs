@@ -74,7 +74,7 @@ struct Credit {
     /// The share, in basis points.
     #[schema(minimum = 0, maximum = 10_000)]
     share_bps: i64,
-    /// What is owed for it; joins with the ledger.
+    /// What is owed for it; null: not computed yet.
     #[schema(required)]
     commission: Option<Money>,
 }

@@ -102,7 +102,7 @@ async fn create(
     Ok(answer.into())
 }
 
-/// Lists what stands.
+/// Lists brands, the oldest first.
 #[utoipa::path(get, path = "/v1/brands", tag = "brands", params(PageParameters),
     responses((status = 200, description = "A page.", body = ListOf<Brand>)))]
 async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {

@@ -145,7 +145,7 @@ async fn create(
     Ok(answer)
 }
 
-/// Lists what stands.
+/// Lists campaigns, the oldest first.
 #[utoipa::path(get, path = "/v1/campaigns", tag = "campaigns", params(PageParameters),
     responses((status = 200, description = "A page.", body = ListOf<Campaign>)))]
 async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {

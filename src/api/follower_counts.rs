@@ -42,7 +42,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 
 resource::readable_thing!(FollowerCount, FollowerCountId, shown as FollowerCount, at "/v1/follower-counts/{id}", tag "platform figures");
 
-/// Makes a follower count.
+/// Records a follower count.
 #[utoipa::path(post, path = "/v1/follower-counts", tag = "platform figures", request_body = New,
     responses((status = 201, description = "It is made.", body = FollowerCount)))]
 async fn create(
@@ -70,7 +70,7 @@ async fn create(
     Ok(api.store.count_followers_once(count, answering).await?.into())
 }
 
-/// Lists what was told.
+/// Lists follower counts, the oldest first.
 #[utoipa::path(get, path = "/v1/follower-counts", tag = "platform figures",
     params(PageParameters, ("influencer_id" = Option<InfluencerId>, Query, description = "Only of this influencer."),
         ("platform" = Option<Platform>, Query, description = "Only of this platform.")),

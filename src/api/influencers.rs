@@ -143,7 +143,7 @@ async fn create(
     once.create(brand, influencer).await
 }
 
-/// Lists what stands.
+/// Lists influencers, the oldest first.
 #[utoipa::path(get, path = "/v1/influencers", tag = "influencers", params(PageParameters),
     responses((status = 200, description = "A page.", body = ListOf<ShownInfluencer>)))]
 async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {

@@ -188,7 +188,7 @@ async fn create(
     Ok(source.reveal(&api, &answer))
 }
 
-/// Lists what stands.
+/// Lists keys, the oldest first.
 #[utoipa::path(get, path = "/v1/keys", tag = "keys", params(PageParameters),
     responses((status = 200, description = "A page.", body = ListOf<ApiKey>)))]
 async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {

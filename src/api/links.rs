@@ -269,7 +269,7 @@ fn results(
     }
 }
 
-/// Lists what stands.
+/// Lists links, the oldest first.
 #[utoipa::path(get, path = "/v1/links", tag = "links",
     params(PageParameters, OwnerParameters, ("post_id" = Option<PostId>, Query, description = "Only of this post.")),
     responses((status = 200, description = "A page.", body = ListOf<ShownLink>)))]

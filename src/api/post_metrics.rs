@@ -67,7 +67,7 @@ impl New {
 
 resource::readable_thing!(PostMetrics, PostMetricsId, shown as PostMetrics, at "/v1/post-metrics/{id}", tag "platform figures");
 
-/// Makes a post's metrics.
+/// Records a post's figures at an instant.
 #[utoipa::path(post, path = "/v1/post-metrics", tag = "platform figures", request_body = New,
     responses((status = 201, description = "It is made.", body = PostMetrics)))]
 async fn create(
@@ -94,7 +94,7 @@ async fn create(
     once.create(brand, metrics).await
 }
 
-/// Lists what was told.
+/// Lists posts' figures, the oldest first.
 #[utoipa::path(get, path = "/v1/post-metrics", tag = "platform figures",
     params(PageParameters, ("post_id" = Option<PostId>, Query, description = "Only of this post.")),
     responses((status = 200, description = "A page.", body = ListOf<PostMetrics>)))]

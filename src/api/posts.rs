@@ -105,7 +105,7 @@ async fn create(
     once.create(brand, post).await
 }
 
-/// Lists what stands.
+/// Lists posts, the oldest first.
 #[utoipa::path(get, path = "/v1/posts", tag = "posts", params(PageParameters, OwnerParameters),
     responses((status = 200, description = "A page.", body = ListOf<Post>)))]
 async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {

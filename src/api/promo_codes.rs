@@ -147,7 +147,7 @@ impl New {
     }
 }
 
-/// Lists what stands.
+/// Lists promo codes, the oldest first.
 #[utoipa::path(get, path = "/v1/promo-codes", tag = "promo codes", params(PageParameters, OwnerParameters),
     responses((status = 200, description = "A page.", body = ListOf<PromoCode>)))]
 async fn list(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {

@@ -167,8 +167,27 @@ pub fn percent_bps(amount: i64, bps: u32) -> i64 {
     i64::try_from(rounded).unwrap_or(if amount < 0 { i64::MIN } else { i64::MAX })
 }
 
+/// Takes whole numbers, and says what is meant where something else comes.
+struct MinorUnits;
+
+impl de::Visitor<'_> for MinorUnits {
+    type Value = i64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number of minor units, such as 1250 for 12.50")
+    }
+
+    fn visit_i64<E: de::Error>(self, amount: i64) -> Result<i64, E> {
+        Ok(amount)
+    }
+
+    fn visit_u64<E: de::Error>(self, amount: u64) -> Result<i64, E> {
+        i64::try_from(amount).map_err(|_| E::custom(MoneyError::AmountTooLarge))
+    }
+}
+
 fn amount_within_limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
-    let amount = i64::deserialize(deserializer)?;
+    let amount = deserializer.deserialize_i64(MinorUnits)?;
     Money::parse(amount, Currency::USD)
         .map(|money| money.amount)
         .map_err(de::Error::custom)

@@ -19,7 +19,7 @@ pub struct FollowerCount {
     pub id: FollowerCountId,
     /// Whose it is.
     pub brand_id: BrandId,
-    /// Whose account; `None`: the brand's own.
+    /// Whose account; null: the brand's own.
     pub influencer_id: Option<InfluencerId>,
     /// Where the account is.
     pub platform: Platform,

@@ -73,9 +73,9 @@ fn table(f: &mut Formatter<'_>, told: &Told) -> fmt::Result {
             "revenue",
             "refunds",
             "value per",
-            "conver-",
+            "orders a",
         ],
-        ["", "", "people", "", "uses", "", "", "sale", "sion"],
+        ["", "", "people", "", "uses", "", "", "sale", "click"],
     ];
     for head in heads {
         cells(f, head.map(str::to_owned))?;
@@ -177,14 +177,16 @@ impl Page<'_> {
             .as_ref()
             .map_or_else(|| format!("http://{}/", self.config.api_addr), ToString::to_string);
         let key = &self.demo.read_key;
+        let program = std::env::args().next().unwrap_or_else(|| "linkledger".to_owned());
         writeln!(
             f,
-            "\nTo look around, start the service on these files and ask it:\n\n  \
-             LINKLEDGER_DATA_DIR={dir} linkledger serve\n  \
+            "\nTo look around, have these files served (--keep-serving does so at once), and ask:\n\n  \
+             LINKLEDGER_DATA_DIR={dir} {program} serve\n  \
              curl -s -H 'Authorization: Bearer {key}' '{api}v1/reports?by=influencer&sort=-revenue'\n\n\
              API           {api}\n\
              this brand    {key} (reads)\n\
-             everything    {} (operator; both keys are shown this once)",
+             everything    {} (operator; with the header Linkledger-Brand, else it sees the brand `default`)\n\n\
+             Both keys are shown this once.",
             self.demo.operator_key
         )?;
         if self.config.data_dir.as_path() == std::path::Path::new(DEMO_DIR) {
