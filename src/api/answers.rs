@@ -7,14 +7,13 @@ use utoipa::ToSchema;
 use super::problem::{PROBLEM_JSON, Problem};
 use crate::domain::conversion::Event;
 use crate::domain::conversion_state::ConversionState;
-use crate::domain::decision::Decision;
 use crate::domain::event_id::{ConversionId, RefundId};
-use crate::domain::id::{CampaignId, InfluencerId, KeyId, LinkId, PromoCodeId};
+use crate::domain::id::{CampaignId, InfluencerId, LinkId, PromoCodeId};
 use crate::domain::money::Money;
 use crate::domain::refund::{Given, RefundState};
 use crate::domain::text::ExternalId;
 use crate::domain::time::Instant;
-use crate::store::{StoredConversion, StoredCredit, StoredDecision, StoredRefund};
+use crate::store::{StoredConversion, StoredCredit, StoredRefund};
 
 /// Safe on disk, not yet counted.
 #[derive(Serialize, ToSchema)]
@@ -153,33 +152,6 @@ impl From<&StoredRefund> for RefundShown {
                 Given::Gross(money) => Some(money),
             },
             refunded_at: stored.refunded_at,
-        }
-    }
-}
-
-/// What a person decided.
-#[derive(Serialize, ToSchema)]
-#[schema(as = DecisionMade)]
-pub(super) struct DecisionShown {
-    decision: Decision,
-    /// Who got the credit.
-    #[schema(required)]
-    influencer_id: Option<InfluencerId>,
-    #[schema(required)]
-    note: Option<String>,
-    /// Whose key it was.
-    key_id: KeyId,
-    decided_at: Instant,
-}
-
-impl From<&StoredDecision> for DecisionShown {
-    fn from(stored: &StoredDecision) -> Self {
-        Self {
-            decision: stored.decision,
-            influencer_id: stored.influencer_id,
-            note: stored.note.clone(),
-            key_id: stored.key_id,
-            decided_at: stored.decided_at,
         }
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::{OpenApi, ToSchema};
 
 use super::Api;
-use super::answers::{ConversionShown, DecisionShown, RefundShown};
+use super::answers::{ConversionShown, RefundShown};
 use super::caller::Caller;
 use super::conversions;
 use super::parameters::Parameters;
@@ -16,7 +16,7 @@ use crate::domain::event_id::ConversionId;
 use crate::domain::id::{BrandId, LinkId};
 use crate::domain::role::Need;
 use crate::domain::time::Instant;
-use crate::store::{Deal, Link, StoreError, StoredConversion, StoredTouchpoint};
+use crate::store::{Deal, Link, StoreError, StoredConversion, StoredDecision, StoredTouchpoint};
 
 /// A conversion and everything that was considered.
 #[derive(Serialize, ToSchema)]
@@ -32,7 +32,7 @@ struct Explained {
     deal: Option<Deal>,
     touchpoints: Vec<Touchpoint>,
     /// What people decided about it, the first one first.
-    decisions: Vec<DecisionShown>,
+    decisions: Vec<StoredDecision>,
     /// What was given back of it, refused refunds among them.
     refunds: Vec<RefundShown>,
 }
@@ -99,7 +99,7 @@ pub(super) async fn explain(
             .iter()
             .map(|touch| Touchpoint::of(touch, &stored, !decisions.is_empty()))
             .collect(),
-        decisions: decisions.iter().map(DecisionShown::from).collect(),
+        decisions,
         refunds: refunds.iter().map(RefundShown::from).collect(),
     }))
 }

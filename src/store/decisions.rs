@@ -2,8 +2,10 @@
 
 use std::str::FromStr as _;
 
+use serde::Serialize;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
+use utoipa::ToSchema;
 
 use super::columns;
 use super::{Campaign, Influencer, Scope, Store, StoreError, Work, records};
@@ -37,16 +39,19 @@ pub struct NewDecision {
     pub at: Instant,
 }
 
-/// A decision that was made.
-#[derive(Debug, Clone)]
+/// A decision that was made, as stored and as the API shows it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = DecisionMade)]
 pub struct StoredDecision {
     /// What.
     pub decision: Decision,
     /// Who got the credit.
+    #[schema(required)]
     pub influencer_id: Option<InfluencerId>,
     /// Why.
+    #[schema(required)]
     pub note: Option<String>,
-    /// By whom.
+    /// By whose key.
     pub key_id: KeyId,
     /// When.
     pub decided_at: Instant,

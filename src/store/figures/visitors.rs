@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
+use sqlx::any::AnyRow;
+
 use super::entity::Source;
 use super::sql::Sql;
 use super::{EntityKey, Question, keys};
@@ -65,6 +67,15 @@ impl<G: Eq + Hash> Days<G> {
         self.open.entry(utc_day).or_default().entry(group).or_default()
     }
 
+    /// Takes a raw click's visitor in.
+    fn take(&mut self, row: &AnyRow, at: Instant, group: Option<G>) -> Result<(), StoreError> {
+        if let Some(group) = group {
+            let visitor = columns::int(row, "visitor")?.cast_unsigned();
+            self.of(at.utc_day(), group).insert(visitor);
+        }
+        Ok(())
+    }
+
     fn count_before(&mut self, utc_day: i64) {
         while let Some(day) = self.open.first_entry().filter(|day| *day.key() < utc_day) {
             for (group, visitors) in day.remove() {
@@ -116,11 +127,7 @@ impl Store {
             sql.between("+clicks.at_ms", question.from.ms(), question.to.ms());
             sql.for_each(self, |row| {
                 let at = columns::instant(row, "at_ms")?;
-                if let Some(group) = group_of(row, at)? {
-                    let visitors = days.of(at.utc_day(), group);
-                    visitors.insert(columns::int(row, "visitor")?.cast_unsigned());
-                }
-                Ok(())
+                days.take(row, at, group_of(row, at)?)
             })
             .await?;
         }
@@ -132,11 +139,7 @@ impl Store {
                     sql.for_each(self, |row| {
                         let at = columns::instant(row, "at_ms")?;
                         days.count_before(at.utc_day());
-                        if let Some(group) = group_of(row, at)? {
-                            let visitors = days.of(at.utc_day(), group);
-                            visitors.insert(columns::int(row, "visitor")?.cast_unsigned());
-                        }
-                        Ok(())
+                        days.take(row, at, group_of(row, at)?)
                     })
                     .await?;
                 }
