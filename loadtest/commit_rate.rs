@@ -19,7 +19,7 @@ use linkledger::domain::id::LinkId;
 use linkledger::domain::link::LinkState;
 use linkledger::domain::time::Instant as Time;
 use linkledger::journal::{Budget, JournalStats, Purpose, Writer, WriterOptions};
-use linkledger::store::Store;
+use linkledger::store::{Location, Store};
 use linkledger::stream::JOURNALS_DIR;
 use linkledger::worker;
 
@@ -185,7 +185,7 @@ fn fill(cli: &Cli, data_dir: &std::path::Path, links: &[LinkId]) -> Outcome<u64>
 async fn main() -> Outcome<()> {
     let cli = Cli::parse();
     let directory = ground::directory(cli.under.as_deref())?;
-    let store = Store::open(directory.path()).await?;
+    let store = Store::open(&Location::Directory(directory.path().to_owned())).await?;
     let links = ground::links(&store, cli.links).await?;
     store.close().await;
     let journal_bytes = fill(&cli, directory.path(), &links)?;

@@ -14,7 +14,7 @@ use clap::Parser;
 use ground::Outcome;
 use linkledger::app::{self, Roles};
 use linkledger::clock::Clock;
-use linkledger::store::Store;
+use linkledger::store::{Location, Store};
 
 #[derive(Parser)]
 struct Cli {
@@ -57,7 +57,7 @@ fn main() -> Outcome<()> {
 }
 
 async fn mint(data_dir: &Path, count: usize) -> Outcome<()> {
-    let store = Store::open(data_dir).await?;
+    let store = Store::open(&Location::Directory(data_dir.to_owned())).await?;
     let started = Instant::now();
     let made = ground::links(&store, count).await?.len();
     store.close().await;

@@ -23,7 +23,7 @@ use crate::journal::{Budget, JournalError, JournalStats, Purpose, Syncer, Writer
 use crate::metrics::Metrics;
 use crate::redirect::{ClientRules, Countries, Redirector, Salts};
 use crate::shutdown::Shutdown;
-use crate::store::{ApiKey, Store};
+use crate::store::{ApiKey, Location, Store};
 use crate::stream::{Keeper, LiveJournal, LocalFeed, Progress};
 use crate::worker::{self, Worker};
 
@@ -41,7 +41,7 @@ pub async fn start(config: &Config, roles: Roles, clock: Clock) -> Result<Runnin
     let data_dir = DataDir::take(&config.data_dir)?;
     let secrets = data_dir.secrets(config.secrets.as_ref())?;
     let metrics = Metrics::new();
-    let store = Store::open(data_dir.path()).await?;
+    let store = Store::open(&store_location(config)).await?;
     // Before anything is written: a store that was restored is known by a feed that is behind.
     let catalog = Arc::new(load_catalog(&data_dir, &store).await?);
     store.ensure_default_brand(clock.now()).await?;
@@ -190,6 +190,15 @@ pub async fn start(config: &Config, roles: Roles, clock: Clock) -> Result<Runnin
         syncer: journals.syncer,
         data_dir,
     })
+}
+
+/// Where the store of these settings lies.
+#[must_use]
+pub fn store_location(config: &Config) -> Location {
+    match &config.database_url {
+        Some(url) => Location::Postgres(url.expose().to_owned()),
+        None => Location::Directory(config.data_dir.clone()),
+    }
 }
 
 fn url_or(configured: &Option<Url>, address: std::net::SocketAddr) -> Url {

@@ -21,7 +21,7 @@ use crate::redirect::GeoError;
 use crate::shutdown::Shutdown;
 use crate::store::{Store, StoreError};
 use crate::stream::Progress;
-pub use boot::start;
+pub use boot::{start, store_location};
 pub use files::{DataDir, LockError};
 use tokio::task::JoinSet;
 

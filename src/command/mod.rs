@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use crate::agents::AGENT_DATA_VERSION;
 use crate::api::{NewKey, draw_key};
-use crate::app::StartError;
+use crate::app::{StartError, store_location};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::demo::DemoError;
@@ -73,10 +73,10 @@ pub fn parse_role(name: &str) -> Result<Role, String> {
 }
 
 async fn existing_store(config: &Config) -> Result<Store, Failure> {
-    if !config.data_dir.join(crate::store::STORE_FILE).exists() {
+    if config.database_url.is_none() && !config.data_dir.join(crate::store::STORE_FILE).exists() {
         return Err(Failure::NoStore(config.data_dir.display().to_string()));
     }
-    Ok(Store::open(&config.data_dir).await?)
+    Ok(Store::open(&store_location(config)).await?)
 }
 
 /// Makes a key and prints it. A serving process takes it up within a second.
@@ -121,8 +121,11 @@ pub async fn migrate(config: &Config) -> Result<ExitCode, Failure> {
         source,
     };
     std::fs::create_dir_all(&config.data_dir).map_err(made)?;
-    Store::open(&config.data_dir).await?.close().await;
-    println!("The schema in {} is up to date.", config.data_dir.display());
+    Store::open(&store_location(config)).await?.close().await;
+    match config.database_url {
+        Some(_) => println!("The schema of LINKLEDGER_DATABASE_URL is up to date."),
+        None => println!("The schema in {} is up to date.", config.data_dir.display()),
+    }
     Ok(ExitCode::SUCCESS)
 }
 

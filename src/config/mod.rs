@@ -3,6 +3,7 @@
 //! Unknown names are refused, because a mistyped setting that is silently ignored is found in
 //! production. Secrets never print. What contradicts itself is refused before anything starts.
 
+mod scale;
 mod sources;
 
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use url::Url;
 
 use crate::domain::secret::Secrets;
 use crate::domain::target_url::TargetPolicy;
+pub use scale::{DatabaseUrl, RedisUrls};
 pub use sources::{ConfigError, Sources};
 
 /// Every setting's name, as in the file; the environment adds `LINKLEDGER_` and upper case.
@@ -25,6 +27,8 @@ pub const SETTING_NAMES: &[&str] = &[
     "api_public_url",
     "database_url",
     "redis_url",
+    "stream_shards",
+    "clicks_retention_days",
     "secret",
     "operator_key",
     "trusted_proxies",
@@ -54,6 +58,14 @@ pub struct Config {
     pub public_url: Option<Url>,
     /// What share and webhook addresses start with; absent: the API listener's own address.
     pub api_public_url: Option<Url>,
+    /// The Postgres database; absent: SQLite in the data directory.
+    pub database_url: Option<DatabaseUrl>,
+    /// One Redis, or several nodes of a Cluster; absent: the worker reads this process's journals itself.
+    pub redis_urls: Option<RedisUrls>,
+    /// Shards of the stream that are written to.
+    pub stream_shards: u16,
+    /// Raw clicks older than this many days are dropped, once their days are sealed; 0 keeps them for ever.
+    pub clicks_retention_days: u32,
     /// The installation's secrets; absent: made at the first start and kept in the data directory.
     pub secrets: Option<Secrets>,
     /// Sets the operator key.
@@ -109,6 +121,10 @@ impl Default for Config {
             metrics_addr: SocketAddr::from((LOCALHOST, 9464)),
             public_url: None,
             api_public_url: None,
+            database_url: None,
+            redis_urls: None,
+            stream_shards: 8,
+            clicks_retention_days: 0,
             secrets: None,
             operator_key: None,
             trusted_proxies: Vec::new(),
@@ -149,6 +165,8 @@ impl Config {
         )?;
         config.public_url = sources.take_with("public_url", parse_public_url)?;
         config.api_public_url = sources.take_with("api_public_url", parse_public_url)?;
+        config.database_url = sources.take_with("database_url", DatabaseUrl::parse)?;
+        config.redis_urls = sources.take_with("redis_url", RedisUrls::parse)?;
         config.secrets = sources.take_with("secret", |text| Secrets::parse(text).map_err(|e| e.to_string()))?;
         config.operator_key = sources.take_with("operator_key", parse_operator_key)?;
         if let Some(proxies) = sources.take_with("trusted_proxies", parse_networks)? {
@@ -164,6 +182,8 @@ impl Config {
             4 << 10..=1 << 32,
         )?;
         set.set_in("journal_retention_hours", &mut config.journal_retention_hours, 0..=8760)?;
+        set.set_in("stream_shards", &mut config.stream_shards, 1..=256)?;
+        set.set_in("clicks_retention_days", &mut config.clicks_retention_days, 0..=36_500)?;
         set.set_in("slug_length", &mut config.slug_length, 4..=32)?;
         set.set_in("redirect_threads", &mut config.redirect_threads, 1..=256)?;
         set.set(
@@ -172,7 +192,6 @@ impl Config {
             "true or false",
         )?;
         set.set("log", &mut config.log, "a filter such as info")?;
-        refuse_what_is_not_built(set)?;
         sources.finish()?;
         config.check()
     }
@@ -190,6 +209,25 @@ impl Config {
                     format!("is the same address as {other}; give each its own"),
                 ));
             }
+        }
+        if self.redis_urls.is_some() && self.database_url.is_none() {
+            return Err(ConfigError::wrong(
+                "redis_url",
+                "needs LINKLEDGER_DATABASE_URL too: workers of other nodes cannot write to this node's SQLite file"
+                    .to_owned(),
+            ));
+        }
+        if self.redis_urls.is_some() && self.secrets.is_none() {
+            return Err(ConfigError::wrong(
+                "secret",
+                "is needed with Redis: every node must sign and read the same click ids".to_owned(),
+            ));
+        }
+        if self.clicks_retention_days > 0 && self.database_url.is_none() {
+            return Err(ConfigError::wrong(
+                "clicks_retention_days",
+                "needs LINKLEDGER_DATABASE_URL: raw clicks are dropped by day only in Postgres".to_owned(),
+            ));
         }
         Ok(self)
     }
@@ -252,22 +290,6 @@ fn parse_networks(text: &str) -> Result<Vec<IpNet>, String> {
         .collect()
 }
 
-/// Settings of the contract whose part is not in this version: refused loudly, never ignored.
-fn refuse_what_is_not_built(sources: &mut Sources) -> Result<(), ConfigError> {
-    for (name, what) in [
-        (
-            "database_url",
-            "this version keeps its store in SQLite in the data directory; leave it out",
-        ),
-        ("redis_url", "this version runs on the in-process feed; leave it out"),
-    ] {
-        if sources.take_with(name, |text| Ok(text.to_owned()))?.is_some() {
-            return Err(ConfigError::wrong(name, what.to_owned()));
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -310,14 +332,26 @@ mod tests {
         assert!(load(&[("LINKLEDGER_SECRET", "abc")], "").is_err());
         assert!(load(&[("LINKLEDGER_API_ADDR", "127.0.0.1:8080")], "").is_err());
         assert!(load(&[("LINKLEDGER_PUBLIC_URL", "ftp://x")], "").is_err());
-        assert!(load(&[("LINKLEDGER_REDIS_URL", "redis://x")], "").is_err());
+        assert!(load(&[("LINKLEDGER_DATABASE_URL", "mysql://x/y")], "").is_err());
         assert!(load(&[], "slug_length = [").is_err());
+    }
+
+    #[test]
+    fn redis_needs_a_shared_store_and_a_shared_secret() {
+        let secret = "ab".repeat(32);
+        let redis = ("LINKLEDGER_REDIS_URL", "redis://a:6379,redis://b:6379");
+        let database = ("LINKLEDGER_DATABASE_URL", "postgres://ll@db/ll");
+        assert!(load(&[redis, ("LINKLEDGER_SECRET", &secret)], "").is_err());
+        assert!(load(&[redis, database], "").is_err());
+        let config = load(&[redis, database, ("LINKLEDGER_SECRET", &secret)], "").expect("whole");
+        assert!(config.redis_urls.is_some_and(|urls| urls.is_cluster()));
     }
 
     #[test]
     fn secrets_never_print() {
         let secret = "ab".repeat(32);
         let pairs = [
+            ("LINKLEDGER_DATABASE_URL", "postgres://ll:0123456789abcdefgh@db/ll"),
             ("LINKLEDGER_SECRET", secret.as_str()),
             ("LINKLEDGER_OPERATOR_KEY", "llk_0123456789abcdefgh"),
         ];

@@ -1,8 +1,11 @@
 //! The only room with SQL: brands, links and everything else that is kept, and the worker's commit.
 //!
-//! The control plane's SQL is written once for both engines and runs through `sqlx`'s `Any`; the
-//! worker's bulk commit is typed. Writes of one process take turns through a fair lock, because
-//! SQLite's own is a lottery in which a busy worker starves the API.
+//! SQL is written once for both engines, SQLite and Postgres, wherever both accept it. The control plane's runs through
+//! `sqlx`'s `Any`; the worker's commit has typed connections ([`statement`]), because it loads clicks in bulk, which
+//! `Any` cannot. In SQLite the writes of one process take turns through a fair lock, because SQLite's own is a lottery
+//! in which a busy worker starves the API. In Postgres the control plane's writes of all nodes take turns through one
+//! advisory lock: what a write checks first (is this slug free?) still holds when it commits, as in SQLite. Workers do
+//! not take that lock; their cursors keep them apart.
 //!
 //! A transaction always runs in a task of its own: a handler that is dropped in the middle (the
 //! client hung up) would otherwise hand a connection back with the transaction still open.
@@ -15,6 +18,7 @@ pub mod commit;
 mod conversions;
 mod deals;
 mod decisions;
+mod engine;
 mod error;
 pub mod figures;
 mod follower_counts;
@@ -37,14 +41,13 @@ mod verify;
 mod verify_visitors;
 mod visitors;
 
-use std::path::Path;
+mod statement;
+
 use std::pin::Pin;
 use std::sync::Arc;
 
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{AnyConnection, AnyPool, ConnectOptions as _, Connection as _, SqlitePool};
-use tokio::sync::Mutex;
+use sqlx::{AnyConnection, AnyPool};
+use tokio::sync::{Mutex, MutexGuard};
 
 pub use brands::Brand;
 pub use campaigns::Campaign;
@@ -52,6 +55,8 @@ pub use changes::{Changes, LinkChange};
 pub use conversions::{ConversionFilter, StoredConversion, StoredCredit, StoredTouchpoint};
 pub use deals::{Deal, DealPlace};
 pub use decisions::{NewDecision, REJECTED_BY_REVIEW, StoredDecision};
+use engine::{Bulk, Engine};
+pub use engine::{Location, STORE_FILE};
 pub use error::StoreError;
 pub use follower_counts::FollowerCount;
 pub use influencers::Influencer;
@@ -67,97 +72,73 @@ pub use reclassify::{Moved, Reading, StoredAgent};
 pub use records::{Filter, Listed, Page, Record, Scope, standing};
 pub use refunds::StoredRefund;
 pub use rejections::{RejectionId, RejectionIdError, RejectionPosition, StoredRejection};
+use statement::Tx;
 pub use verify::{Mismatch, Verified};
 
 /// A future that a transaction runs.
 pub type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'c>>;
 
-/// The store's file in the data directory.
-pub const STORE_FILE: &str = "linkledger.db";
-/// Connections that read at the same time. Readers never wait for the writer (WAL).
-const READERS: u32 = 4;
-/// For every connection of the control plane.
-const PRAGMAS: &[&str] = &[
-    "PRAGMA synchronous = FULL",
-    "PRAGMA busy_timeout = 30000",
-    "PRAGMA cache_size = -16384",
-    "PRAGMA temp_store = memory",
-    // Visitor salts are destroyed, not just unlinked.
-    "PRAGMA secure_delete = ON",
-];
+/// Held by whoever writes as the control plane, for the length of the transaction.
+const CONTROL_LOCK: i64 = 0x6c6c_6374_726c;
 
 /// The store. Clones share connections.
 #[derive(Debug, Clone)]
 pub struct Store {
+    engine: Engine,
     /// Reads.
     control: AnyPool,
     /// The control plane's writes: one connection, used under `writing`, so that no slow report keeps a
     /// write waiting while it keeps everybody else from writing.
     writer: AnyPool,
-    bulk: SqlitePool,
+    bulk: Bulk,
     writing: Arc<Mutex<()>>,
 }
 
 impl Store {
-    /// Opens (or creates) the SQLite store in a data directory and brings its schema up to date.
+    /// Opens (or creates) the store and brings its schema up to date.
     ///
     /// # Errors
-    /// [`StoreError`] when the file cannot be opened or its schema is newer than this program.
-    pub async fn open(data_dir: &Path) -> Result<Self, StoreError> {
-        let file = data_dir.join(STORE_FILE);
-        // The worker's commit may be lost by a power cut without harm: its cursor goes with it, and
-        // the journal sends the records again. Hence NORMAL here and FULL for the control plane,
-        // whose 201 must survive.
-        let options = SqliteConnectOptions::new()
-            .filename(&file)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Normal)
-            .busy_timeout(std::time::Duration::from_secs(30))
-            .pragma("wal_autocheckpoint", "4000")
-            .pragma("cache_size", "-65536")
-            .pragma("temp_store", "memory")
-            .disable_statement_logging();
-        let bulk = SqlitePoolOptions::new()
-            .max_connections(1)
-            // When SQLite undoes a transaction by itself (the disk is full), the driver goes on taking it for open,
-            // and the connection would refuse every later one.
-            .before_acquire(|conn, _| Box::pin(async move { Ok(!conn.is_in_transaction()) }))
-            .connect_with(options)
-            .await?;
-        schema::migrate(&bulk).await?;
+    /// [`StoreError`] when the store cannot be opened or its schema is newer than this program.
+    pub async fn open(location: &Location) -> Result<Self, StoreError> {
+        let store = Self::at(location)?;
+        store.prepare().await?;
+        Ok(store)
+    }
 
-        sqlx::any::install_default_drivers();
-        let address = url::Url::from_file_path(std::path::absolute(&file).map_err(sqlx::Error::Io)?)
-            .map_err(|()| sqlx::Error::Configuration("the data directory is not a plain path".into()))?;
-        // A report over much is slow, and its SQL is no news for whoever reads the log.
-        let address: AnyConnectOptions = format!("sqlite://{}", address.path()).parse()?;
-        let address = address.disable_statement_logging();
-        let control = AnyPoolOptions::new()
-            .max_connections(READERS)
-            .before_acquire(|conn, _| Box::pin(async move { Ok(!conn.is_in_transaction()) }))
-            .after_connect(|conn, _| {
-                Box::pin(async move {
-                    for pragma in PRAGMAS {
-                        sqlx::query(*pragma).execute(&mut *conn).await?;
-                    }
-                    Ok(())
-                })
-            });
-        let writer = control.clone().max_connections(1);
+    /// The store at this place, without a look at it: nothing connects before it is asked something.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the place is none.
+    pub fn at(location: &Location) -> Result<Self, StoreError> {
+        let pools = engine::pools(location)?;
         Ok(Self {
-            control: control.connect_with(address.clone()).await?,
-            writer: writer.connect_with(address).await?,
-            bulk,
+            engine: pools.engine,
+            control: pools.control,
+            writer: pools.writer,
+            bulk: pools.bulk,
             writing: Arc::new(Mutex::new(())),
         })
     }
 
-    /// Closes every connection; the write-ahead log is folded into the file.
+    /// Creates what is missing and brings the schema up to date. Ten nodes may do so at once.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer or its schema is newer than this program.
+    pub async fn prepare(&self) -> Result<(), StoreError> {
+        match &self.bulk {
+            Bulk::Sqlite(pool) => schema::migrate_sqlite(pool).await,
+            Bulk::Postgres(pool) => schema::migrate_postgres(pool).await,
+        }
+    }
+
+    /// Closes every connection; SQLite's write-ahead log is folded into the file.
     pub async fn close(&self) {
         self.control.close().await;
         self.writer.close().await;
-        self.bulk.close().await;
+        match &self.bulk {
+            Bulk::Sqlite(pool) => pool.close().await,
+            Bulk::Postgres(pool) => pool.close().await,
+        }
     }
 
     /// Whether the store can be read: from its file, not from what the driver knows by heart.
@@ -166,15 +147,17 @@ impl Store {
     }
 
     /// Brings everything committed so far to the disk. A worker's commit is not, at first: see
-    /// [`Store::open`].
+    /// [`engine`].
     ///
     /// # Errors
     /// [`StoreError`] when the store does not answer.
     pub async fn make_durable(&self) -> Result<(), StoreError> {
-        let _turn = self.writing.lock().await;
-        sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
-            .execute(&self.writer)
-            .await?;
+        if self.engine == Engine::Sqlite {
+            let _turn = self.writing.lock().await;
+            sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
+                .execute(&self.writer)
+                .await?;
+        }
         Ok(())
     }
 
@@ -186,8 +169,12 @@ impl Store {
     {
         let store = self.clone();
         let task = tokio::spawn(async move {
-            let _turn = store.writing.lock().await;
-            let mut tx = store.writer.begin_with("BEGIN IMMEDIATE").await?;
+            let _turn = store.take_turn().await;
+            let mut tx = store.writer.begin_with(store.engine.begin_write()).await?;
+            if store.engine == Engine::Postgres {
+                let lock = sqlx::query("SELECT 1 FROM (SELECT pg_advisory_xact_lock($1)) AS taken");
+                lock.bind(CONTROL_LOCK).execute(&mut *tx).await?;
+            }
             match work(&mut tx).await {
                 Ok(answer) => {
                     tx.commit().await?;
@@ -203,21 +190,36 @@ impl Store {
         task.await.map_err(|_| StoreError::Stopped)?
     }
 
-    /// The same for bulk work that a power cut may take back, because it is done again: see [`Store::open`].
+    /// The same for bulk work that a power cut may take back, because it is done again: see [`engine`].
     async fn transact_bulk<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> Work<'c, T> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut Tx) -> Work<'c, T> + Send + 'static,
     {
         let store = self.clone();
         let task = tokio::spawn(async move {
-            let _turn = store.writing.lock().await;
-            let mut tx = store.bulk.begin_with("BEGIN IMMEDIATE").await?;
-            let answer = work(&mut tx).await?;
-            tx.commit().await?;
-            Ok(answer)
+            let _turn = store.take_turn().await;
+            let mut tx = Tx::begin(&store.bulk).await?;
+            match work(&mut tx).await {
+                Ok(answer) => {
+                    tx.commit().await?;
+                    Ok(answer)
+                }
+                Err(error) => {
+                    let _undone_already = tx.rollback().await;
+                    Err(error)
+                }
+            }
         });
         task.await.map_err(|_| StoreError::Stopped)?
+    }
+
+    /// In SQLite, whose only writer this process then is.
+    async fn take_turn(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.engine {
+            Engine::Sqlite => Some(self.writing.lock().await),
+            Engine::Postgres => None,
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use sqlx::SqlitePool;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{PgPool, SqlitePool};
 
 use super::StoreError;
 
@@ -14,17 +14,27 @@ const SQLITE: &[(i64, &str, &str)] = &[
     (3, "visitors", include_str!("../../migrations/sqlite/0003_visitors.sql")),
 ];
 
-pub(super) async fn migrate(pool: &SqlitePool) -> Result<(), StoreError> {
+/// The same of the Postgres schema.
+const POSTGRES: &[(i64, &str, &str)] = &[(1, "ledger", include_str!("../../migrations/postgres/0001_ledger.sql"))];
+
+fn migrator(files: &[(i64, &'static str, &'static str)]) -> Migrator {
     let made = |&(version, description, sql): &(i64, &'static str, &'static str)| {
-        let kind = MigrationType::Simple;
         Migration::new(
             version,
             Cow::Borrowed(description),
-            kind,
+            MigrationType::Simple,
             sqlx::SqlStr::from_static(sql),
             false,
         )
     };
-    let migrator = Migrator::with_migrations(SQLITE.iter().map(made).collect());
-    Ok(migrator.run(pool).await?)
+    Migrator::with_migrations(files.iter().map(made).collect())
+}
+
+pub(super) async fn migrate_sqlite(pool: &SqlitePool) -> Result<(), StoreError> {
+    Ok(migrator(SQLITE).run(pool).await?)
+}
+
+/// Under Postgres's advisory lock of migrations, so that nodes which start together take turns.
+pub(super) async fn migrate_postgres(pool: &PgPool) -> Result<(), StoreError> {
+    Ok(migrator(POSTGRES).run(pool).await?)
 }

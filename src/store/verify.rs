@@ -188,7 +188,7 @@ impl Store {
     pub async fn verify(&self, agent_version: i64, mut step: impl FnMut(&'static str)) -> Result<Verified, StoreError> {
         // Reads only, so a dropped future leaves nothing behind that matters; the snapshot begins
         // with the first read.
-        let mut tx = self.control.begin().await?;
+        let mut tx = self.control.begin_with(self.engine.begin_snapshot()).await?;
         let mut verified = Verified {
             clicks: count(&mut tx, "SELECT COUNT(*) FROM clicks").await?,
             conversions: count(&mut tx, "SELECT COUNT(*) FROM conversions").await?,

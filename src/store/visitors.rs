@@ -11,9 +11,8 @@ use std::collections::BTreeMap;
 use futures_util::TryStreamExt as _;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
-use sqlx::sqlite::SqliteConnection;
 
-use super::{Store, StoreError, columns};
+use super::{Store, StoreError, Tx, columns};
 use crate::domain::time::{DAY_MS, Instant};
 use crate::domain::visitors::VisitorSet;
 
@@ -63,16 +62,11 @@ pub(super) async fn recount(
 }
 
 /// Writes the visitors of a UTC day and link in the place of those that were there.
-pub(super) async fn put(
-    conn: &mut SqliteConnection,
-    utc_day: i64,
-    link: i64,
-    visitors: &VisitorSet,
-) -> Result<(), StoreError> {
+pub(super) async fn put(tx: &mut Tx, utc_day: i64, link: i64, visitors: &VisitorSet) -> Result<(), StoreError> {
     let sql = "INSERT INTO visitor_days (utc_day, link_id, sketch) VALUES ($1, $2, $3)
         ON CONFLICT (utc_day, link_id) DO UPDATE SET sketch = excluded.sketch";
-    let query = sqlx::query(sql).bind(utc_day).bind(link).bind(visitors.to_bytes());
-    query.execute(conn).await?;
+    let query = tx.query(sql).bind(utc_day).bind(link).bind(visitors.to_bytes());
+    query.execute().await?;
     Ok(())
 }
 
@@ -96,12 +90,12 @@ impl Store {
     }
 }
 
-async fn fold(conn: &mut SqliteConnection) -> Result<(), StoreError> {
+async fn fold(tx: &mut Tx) -> Result<(), StoreError> {
     let sql = "SELECT folded_rowid, (SELECT COALESCE(MAX(rowid), 0) FROM clicks) FROM click_marks WHERE id = 1";
-    let (after, last): (i64, i64) = sqlx::query_as(sql).fetch_one(&mut *conn).await?;
+    let (after, last): (i64, i64) = tx.query(sql).one().await?;
     let upto = last.min(after + CLICKS_AT_ONCE);
     let sql = "SELECT at_ms, link_id, visitor FROM clicks WHERE rowid > $1 AND rowid <= $2 AND class = 0";
-    let clicks: Vec<(i64, i64, i64)> = sqlx::query_as(sql).bind(after).bind(upto).fetch_all(&mut *conn).await?;
+    let clicks: Vec<(i64, i64, i64)> = tx.query(sql).bind(after).bind(upto).all().await?;
     let mut met: BTreeMap<(i64, i64), VisitorSet> = BTreeMap::new();
     for (at_ms, link, visitor) in clicks {
         let visitors = met.entry((Instant::from_ms(at_ms).utc_day(), link)).or_default();
@@ -109,17 +103,13 @@ async fn fold(conn: &mut SqliteConnection) -> Result<(), StoreError> {
     }
     for ((utc_day, link), mut visitors) in met {
         let sql = "SELECT sketch FROM visitor_days WHERE utc_day = $1 AND link_id = $2";
-        let before: Option<Vec<u8>> = sqlx::query_scalar(sql)
-            .bind(utc_day)
-            .bind(link)
-            .fetch_optional(&mut *conn)
-            .await?;
-        if let Some(before) = before {
+        let before: Option<(Vec<u8>,)> = tx.query(sql).bind(utc_day).bind(link).optional().await?;
+        if let Some((before,)) = before {
             visitors.unite(&stored(&before)?);
         }
-        put(conn, utc_day, link, &visitors).await?;
+        put(tx, utc_day, link, &visitors).await?;
     }
     let sql = "UPDATE click_marks SET folded_rowid = $1 WHERE id = 1";
-    sqlx::query(sql).bind(upto).execute(conn).await?;
+    tx.query(sql).bind(upto).execute().await?;
     Ok(())
 }

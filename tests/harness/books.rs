@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use linkledger::agents::AGENT_DATA_VERSION;
 use linkledger::domain::click_id::{ClickId, ClickIdKeys};
 use linkledger::domain::secret::Secrets;
-use linkledger::store::{STORE_FILE, Store};
+use linkledger::store::{Location, STORE_FILE, Store};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 use tokio::runtime::Runtime;
@@ -112,7 +112,9 @@ impl Books {
     /// What is wrong, by the program's own recount.
     pub(crate) fn mismatches(&self) -> Vec<String> {
         self.runtime.block_on(async {
-            let store = Store::open(&self.path).await.expect("the store opens");
+            let store = Store::open(&Location::Directory(self.path.clone()))
+                .await
+                .expect("the store opens");
             let verified = store.verify(AGENT_DATA_VERSION, |_| ()).await.expect("verify answers");
             store.close().await;
             let told = |m: &linkledger::store::Mismatch| format!("{}: {}", m.check, m.detail);

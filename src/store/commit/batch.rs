@@ -14,6 +14,8 @@ use crate::domain::time::Instant;
 /// A batch: what several journals held after their cursors.
 #[derive(Debug, Default)]
 pub struct Batch {
+    /// The stream's shard that the batch is from; only its worker writes these rows of the rollups.
+    pub shard: i64,
     /// The journals, each once.
     pub parts: Vec<JournalPart>,
     /// Clicks of all parts.

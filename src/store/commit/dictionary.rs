@@ -3,10 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 
-use sqlx::sqlite::SqliteConnection;
-
-use super::StoreError;
 use super::batch::ClickRow;
+use super::{StoreError, Tx};
 use crate::domain::agent::{Agent, Device, referrer_host};
 
 /// Remembered texts per dictionary. Real traffic has some thousands of user agents; a client that
@@ -90,7 +88,7 @@ impl Dictionaries {
     /// Makes sure that everything these clicks repeat has a number. `facets` are theirs, in order.
     pub(super) async fn learn(
         &mut self,
-        conn: &mut SqliteConnection,
+        tx: &mut Tx,
         clicks: &[ClickRow],
         facets: &[Facet],
         agent_version: i64,
@@ -102,33 +100,29 @@ impl Dictionaries {
             .map(|click| (&*click.user_agent, &*click.agent))
             .collect();
         for (text, agent) in new {
-            let id = insert_agent(conn, text, agent, agent_version).await?;
+            let id = insert_agent(tx, text, agent, agent_version).await?;
             self.user_agents.insert(text.into(), id);
         }
 
         make_room(&mut self.referrers);
         for text in unknown(&self.referrers, clicks.iter().map(|click| &*click.referrer)) {
             let sql = "INSERT INTO referrers (text, host) VALUES ($1, $2)
-                ON CONFLICT (text) DO UPDATE SET text = text RETURNING id";
-            let id = sqlx::query_scalar(sql)
-                .bind(text)
-                .bind(referrer_host(text))
-                .fetch_one(&mut *conn)
-                .await?;
+                ON CONFLICT (text) DO UPDATE SET text = excluded.text RETURNING id";
+            let (id,): (i64,) = tx.query(sql).bind(text).bind(referrer_host(text)).one().await?;
             self.referrers.insert(text.into(), id);
         }
 
         make_room(&mut self.languages);
         for text in unknown(&self.languages, clicks.iter().map(|click| &*click.language)) {
             let sql = "INSERT INTO languages (text) VALUES ($1)
-                ON CONFLICT (text) DO UPDATE SET text = text RETURNING id";
-            let id = sqlx::query_scalar(sql).bind(text).fetch_one(&mut *conn).await?;
+                ON CONFLICT (text) DO UPDATE SET text = excluded.text RETURNING id";
+            let (id,) = tx.query(sql).bind(text).one().await?;
             self.languages.insert(text.into(), id);
         }
 
         make_room(&mut self.facets);
         for facet in unknown(&self.facets, facets.iter()) {
-            let id = facet_id(conn, &facet.texts()).await?;
+            let id = facet_id(tx, &facet.texts()).await?;
             self.facets.insert(facet.clone(), id);
         }
         Ok(())
@@ -149,11 +143,12 @@ impl Dictionaries {
     }
 }
 
-async fn insert_agent(conn: &mut SqliteConnection, text: &str, agent: &Agent, version: i64) -> Result<i64, StoreError> {
+async fn insert_agent(tx: &mut Tx, text: &str, agent: &Agent, version: i64) -> Result<i64, StoreError> {
     let sql = "INSERT INTO user_agents (text, version, class, reason, browser, os, device)
         VALUES ($1, $2, $3, $4, $5, $6, $7)
-        ON CONFLICT (text) DO UPDATE SET text = text RETURNING id";
-    let id = sqlx::query_scalar(sql)
+        ON CONFLICT (text) DO UPDATE SET text = excluded.text RETURNING id";
+    let (id,): (i64,) = tx
+        .query(sql)
         .bind(text)
         .bind(version)
         .bind(i64::from(agent.class.code()))
@@ -161,21 +156,19 @@ async fn insert_agent(conn: &mut SqliteConnection, text: &str, agent: &Agent, ve
         .bind(&agent.browser)
         .bind(&agent.os)
         .bind(agent.device.name())
-        .fetch_one(conn)
+        .one()
         .await?;
     Ok(id)
 }
 
 /// The number of a facet, which is made where it is new.
-pub(in crate::store) async fn facet_id(
-    conn: &mut SqliteConnection,
-    facet: &[impl AsRef<str>; 5],
-) -> Result<i64, StoreError> {
+pub(in crate::store) async fn facet_id(tx: &mut Tx, facet: &[impl AsRef<str>; 5]) -> Result<i64, StoreError> {
     let sql = "INSERT INTO facets (country, device, os, browser, referrer) VALUES ($1, $2, $3, $4, $5)
-        ON CONFLICT (country, device, os, browser, referrer) DO UPDATE SET country = country RETURNING id";
-    let mut query = sqlx::query_scalar(sql);
+        ON CONFLICT (country, device, os, browser, referrer) DO UPDATE SET country = excluded.country RETURNING id";
+    let mut query = tx.query(sql);
     for text in facet {
         query = query.bind(text.as_ref());
     }
-    Ok(query.fetch_one(conn).await?)
+    let (id,) = query.one().await?;
+    Ok(id)
 }

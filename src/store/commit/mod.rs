@@ -14,10 +14,7 @@ mod dictionary;
 mod refunds;
 mod rejections;
 
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{AssertSqlSafe, Row as _};
-
-use super::{Store, StoreError, Work};
+use super::{Store, StoreError, Tx, Work};
 use crate::domain::time::Instant;
 pub use batch::{
     Batch, CONTRADICTS_FIRST, ClickRow, Decided, JournalPart, LostRange, Outcome, Outcomes, RefundOutcome, RefundRow,
@@ -69,7 +66,7 @@ impl Committer {
 }
 
 async fn write(
-    conn: &mut SqliteConnection,
+    tx: &mut Tx,
     batch: &Batch,
     known: &mut Dictionaries,
     agent_version: i64,
@@ -77,12 +74,12 @@ async fn write(
 ) -> Result<Outcomes, StoreError> {
     let mut nums = Vec::with_capacity(batch.parts.len());
     for part in &batch.parts {
-        nums.push(move_cursor(conn, part, now).await?);
+        nums.push(move_cursor(tx, part, now).await?);
     }
-    clicks::write(conn, &batch.clicks, &nums, known, agent_version).await?;
-    let counted = conversions::write(conn, &batch.conversions, &nums, now).await?;
-    let settled = refunds::settle(conn, &batch.conversions, &counted, now).await?;
-    let refunded = refunds::write(conn, &batch.refunds, &nums, now).await?;
+    clicks::write(tx, &batch.clicks, (&nums, batch.shard), known, agent_version).await?;
+    let counted = conversions::write(tx, &batch.conversions, &nums, now).await?;
+    let settled = refunds::settle(tx, &batch.conversions, &counted, now).await?;
+    let refunded = refunds::write(tx, &batch.refunds, &nums, now).await?;
     for rejection in &batch.rejections {
         let rejected = NotCounted {
             journal_num: nums[rejection.part],
@@ -92,7 +89,7 @@ async fn write(
             reason: rejection.reason,
             facts: &rejection.facts,
         };
-        rejected.write(conn, now).await?;
+        rejected.write(tx, now).await?;
     }
     Ok(Outcomes {
         conversions: counted,
@@ -102,22 +99,31 @@ async fn write(
 }
 
 /// Compares and sets one cursor; returns the journal's small number.
-async fn move_cursor(conn: &mut SqliteConnection, part: &JournalPart, now: Instant) -> Result<i64, StoreError> {
+async fn move_cursor(tx: &mut Tx, part: &JournalPart, now: Instant) -> Result<i64, StoreError> {
     let lost = part.lost.map_or(0, |lost| lost.to - lost.from + 1);
     // A journal that the store has never met starts at 0; a cursor that should be there and is not
     // (an older store was restored) must not be made up.
     let sql = if part.after_seq == 0 {
-        "INSERT INTO journals (uuid, tag, purpose, num, seq, clicks, others, lost, first_seen_ms, updated_at_ms)
-         VALUES ($1, $2, $3, (SELECT COALESCE(MAX(num), 0) + 1 FROM journals), $5, $6, $7, $8, $9, $9)
-         ON CONFLICT (uuid) DO UPDATE SET seq = $5, clicks = clicks + $6, others = others + $7, lost = lost + $8,
-             updated_at_ms = $9
-         WHERE seq = $4 RETURNING num"
+        // Taken in order in SQLite, where one transaction writes at a time.
+        let num = match tx {
+            Tx::Sqlite(_) => "(SELECT COALESCE(MAX(num), 0) + 1 FROM journals)",
+            Tx::Postgres(_) => "nextval('journal_nums')",
+        };
+        format!(
+            "INSERT INTO journals (uuid, tag, purpose, num, seq, clicks, others, lost, first_seen_ms, updated_at_ms)
+         VALUES ($1, $2, $3, {num}, $5, $6, $7, $8, $9, $9)
+         ON CONFLICT (uuid) DO UPDATE SET seq = $5, clicks = journals.clicks + $6,
+             others = journals.others + $7, lost = journals.lost + $8, updated_at_ms = $9
+         WHERE journals.seq = $4 RETURNING num"
+        )
     } else {
         "UPDATE journals SET tag = $2, purpose = $3, seq = $5, clicks = clicks + $6, others = others + $7,
              lost = lost + $8, updated_at_ms = $9
          WHERE uuid = $1 AND seq = $4 RETURNING num"
+            .to_owned()
     };
-    let row = sqlx::query(AssertSqlSafe(sql))
+    let moved: Option<(i64,)> = tx
+        .query_built(sql)
         .bind(&part.journal)
         .bind(i64::from(part.tag))
         .bind(part.purpose)
@@ -127,19 +133,18 @@ async fn move_cursor(conn: &mut SqliteConnection, part: &JournalPart, now: Insta
         .bind(part.others)
         .bind(lost)
         .bind(now.ms())
-        .fetch_optional(&mut *conn)
+        .optional()
         .await?;
-    let Some(row) = row else {
+    let Some((num,)) = moved else {
         return Err(StoreError::CursorMoved {
             journal: part.journal.clone(),
         });
     };
-    let num: i64 = row.try_get("num")?;
     if let Some(lost) = part.lost {
         let sql = "INSERT INTO lost_ranges (journal_num, from_seq, to_seq, why, declared_at_ms)
             VALUES ($1, $2, $3, $4, $5)";
-        let query = sqlx::query(sql).bind(num).bind(lost.from).bind(lost.to);
-        query.bind(lost.why).bind(now.ms()).execute(conn).await?;
+        let query = tx.query(sql).bind(num).bind(lost.from).bind(lost.to);
+        query.bind(lost.why).bind(now.ms()).execute().await?;
     }
     Ok(num)
 }

@@ -14,11 +14,9 @@
 //! It never changes a refund that was taken off: under the same id the first stands, and another amount is a
 //! rejection. It never judges a refund again because an order was rejected or credited later.
 
-use sqlx::sqlite::SqliteConnection;
-
-use super::StoreError;
 use super::batch::{CONTRADICTS_FIRST, Decided, Outcome, RefundOutcome, RefundRow};
 use super::rejections::NotCounted;
+use super::{StoreError, Tx};
 use crate::domain::conversion::Event;
 use crate::domain::event_id::{ConversionId, RefundId};
 use crate::domain::money::Currency;
@@ -36,7 +34,7 @@ struct Judged {
 }
 
 pub(super) async fn write(
-    conn: &mut SqliteConnection,
+    tx: &mut Tx,
     refunds: &[RefundRow],
     journal_nums: &[i64],
     now: Instant,
@@ -44,18 +42,18 @@ pub(super) async fn write(
     let mut outcomes = Vec::with_capacity(refunds.len());
     for row in refunds {
         let journal_num = journal_nums[row.part];
-        let outcome = match standing(conn, &row.refund.id()).await? {
+        let outcome = match standing(tx, &row.refund.id()).await? {
             Some(first) if first.given == row.refund.given => RefundOutcome::Repeated,
             Some(_) => {
-                not_counted(conn, &row.refund, (journal_num, row.seq), CONTRADICTS_FIRST, now).await?;
+                not_counted(tx, &row.refund, (journal_num, row.seq), CONTRADICTS_FIRST, now).await?;
                 RefundOutcome::Contradicted
             }
             None => {
-                let mut found = find_order(conn, &row.refund).await?;
+                let mut found = find_order(tx, &row.refund).await?;
                 let judged = judge(found.as_mut(), &row.refund);
-                insert(conn, row, journal_num, &judged).await?;
+                insert(tx, row, journal_num, &judged).await?;
                 if let Some(reason) = judged.reason {
-                    not_counted(conn, &row.refund, (journal_num, row.seq), reason, now).await?;
+                    not_counted(tx, &row.refund, (journal_num, row.seq), reason, now).await?;
                 }
                 judged.outcome
             }
@@ -67,7 +65,7 @@ pub(super) async fn write(
 
 /// Judges the refunds that waited for orders which have just come.
 pub(super) async fn settle(
-    conn: &mut SqliteConnection,
+    tx: &mut Tx,
     conversions: &[Decided],
     outcomes: &[Outcome],
     now: Instant,
@@ -80,29 +78,30 @@ pub(super) async fn settle(
     for order in came {
         let sql = "SELECT id, facts, journal_num, seq FROM refunds
             WHERE brand_id = $1 AND source = $2 AND order_id = $3 AND state = $4 ORDER BY refunded_at_ms, id";
-        let waiting: Vec<(String, String, i64, i64)> = sqlx::query_as(sql)
+        let waiting: Vec<(String, String, i64, i64)> = tx
+            .query(sql)
             .bind(order.brand.number())
             .bind(&order.source)
             .bind(order.external_id.as_str())
             .bind(RefundState::PendingOrder.name())
-            .fetch_all(&mut *conn)
+            .all()
             .await?;
         let Some(first) = waiting.first() else { continue };
         // Read once: thousands may wait for one order, and each is held against what those before it left.
-        let mut found = find_order(conn, &read(&first.1)?).await?;
+        let mut found = find_order(tx, &read(&first.1)?).await?;
         for (id, facts, journal_num, seq) in waiting {
             let refund = read(&facts)?;
             let judged = judge(found.as_mut(), &refund);
-            sqlx::query("UPDATE refunds SET state = $1, reason = $2, conversion_id = $3, amount = $4 WHERE id = $5")
+            tx.query("UPDATE refunds SET state = $1, reason = $2, conversion_id = $3, amount = $4 WHERE id = $5")
                 .bind(judged.state.name())
                 .bind(judged.reason)
                 .bind(judged.conversion)
                 .bind(judged.amount)
                 .bind(id)
-                .execute(&mut *conn)
+                .execute()
                 .await?;
             if let Some(reason) = judged.reason {
-                not_counted(conn, &refund, (journal_num, seq), reason, now).await?;
+                not_counted(tx, &refund, (journal_num, seq), reason, now).await?;
             }
             settled.push(judged.outcome);
         }
@@ -111,13 +110,14 @@ pub(super) async fn settle(
 }
 
 /// The refund that stands under this id; one that was refused does not.
-async fn standing(conn: &mut SqliteConnection, id: &RefundId) -> Result<Option<NewRefund>, StoreError> {
-    let facts: Option<String> = sqlx::query_scalar("SELECT facts FROM refunds WHERE id = $1 AND state <> $2")
+async fn standing(tx: &mut Tx, id: &RefundId) -> Result<Option<NewRefund>, StoreError> {
+    let facts: Option<(String,)> = tx
+        .query("SELECT facts FROM refunds WHERE id = $1 AND state <> $2")
         .bind(id.as_str())
         .bind(RefundState::Rejected.name())
-        .fetch_optional(conn)
+        .optional()
         .await?;
-    facts.as_deref().map(read).transpose()
+    facts.map(|(facts,)| read(&facts)).transpose()
 }
 
 fn read(facts: &str) -> Result<NewRefund, StoreError> {
@@ -169,12 +169,12 @@ struct FoundOrder {
 }
 
 /// The order that a refund names, a sale before a renewal.
-async fn find_order(conn: &mut SqliteConnection, refund: &NewRefund) -> Result<Option<FoundOrder>, StoreError> {
+async fn find_order(tx: &mut Tx, refund: &NewRefund) -> Result<Option<FoundOrder>, StoreError> {
     for event in [Event::Sale, Event::Renewal] {
         let id = ConversionId::of(refund.brand, &refund.source, &event, &refund.order_id);
         let sql = "SELECT amount, gross_amount, currency FROM conversions WHERE id = $1";
         let found: Option<(Option<i64>, Option<i64>, Option<String>)> =
-            sqlx::query_as(sql).bind(id.as_str()).fetch_optional(&mut *conn).await?;
+            tx.query(sql).bind(id.as_str()).optional().await?;
         let Some((net, gross, currency)) = found else { continue };
         let currency = currency.and_then(|code| Currency::parse(&code).ok());
         let (Some(net), Some(currency)) = (net, currency) else {
@@ -183,10 +183,11 @@ async fn find_order(conn: &mut SqliteConnection, refund: &NewRefund) -> Result<O
         let sql = "SELECT CAST(COALESCE(SUM(CASE WHEN gross_amount IS NULL THEN amount END), 0) AS BIGINT),
                 CAST(COALESCE(SUM(gross_amount), 0) AS BIGINT)
             FROM refunds WHERE conversion_id = $1 AND state = $2";
-        let (refunded_net, refunded_gross): (i64, i64) = sqlx::query_as(sql)
+        let (refunded_net, refunded_gross): (i64, i64) = tx
+            .query(sql)
             .bind(id.as_str())
             .bind(RefundState::Applied.name())
-            .fetch_one(&mut *conn)
+            .one()
             .await?;
         let balance = OrderBalance {
             net,
@@ -204,12 +205,7 @@ async fn find_order(conn: &mut SqliteConnection, refund: &NewRefund) -> Result<O
 }
 
 /// Writes a refund; one that was refused before is replaced.
-async fn insert(
-    conn: &mut SqliteConnection,
-    row: &RefundRow,
-    journal_num: i64,
-    judged: &Judged,
-) -> Result<(), StoreError> {
+async fn insert(tx: &mut Tx, row: &RefundRow, journal_num: i64, judged: &Judged) -> Result<(), StoreError> {
     let sql = "INSERT INTO refunds (id, brand_id, source, order_id, refund_id, state, reason, conversion_id, amount,
             gross_amount, currency, refunded_at_ms, accepted_at_ms, facts, journal_num, seq)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
@@ -223,7 +219,7 @@ async fn insert(
         Given::Net(_) => None,
         Given::Gross(money) => Some(money.amount),
     };
-    sqlx::query(sql)
+    tx.query(sql)
         .bind(refund.id().as_str())
         .bind(refund.brand.number())
         .bind(&refund.source)
@@ -240,7 +236,7 @@ async fn insert(
         .bind(facts(refund))
         .bind(journal_num)
         .bind(row.seq)
-        .execute(conn)
+        .execute()
         .await?;
     Ok(())
 }
@@ -250,7 +246,7 @@ fn facts(refund: &NewRefund) -> String {
 }
 
 async fn not_counted(
-    conn: &mut SqliteConnection,
+    tx: &mut Tx,
     refund: &NewRefund,
     (journal_num, seq): (i64, i64),
     reason: &'static str,
@@ -264,5 +260,5 @@ async fn not_counted(
         reason,
         facts: &facts(refund),
     };
-    rejected.write(conn, now).await
+    rejected.write(tx, now).await
 }

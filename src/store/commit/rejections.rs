@@ -1,8 +1,6 @@
 //! Events that were not counted: each is kept with its reason, for a person to look at.
 
-use sqlx::sqlite::SqliteConnection;
-
-use super::StoreError;
+use super::{StoreError, Tx};
 use crate::domain::time::Instant;
 
 /// One event on its way into the table.
@@ -18,10 +16,10 @@ pub(super) struct NotCounted<'a> {
 }
 
 impl NotCounted<'_> {
-    pub(super) async fn write(&self, conn: &mut SqliteConnection, now: Instant) -> Result<(), StoreError> {
+    pub(super) async fn write(&self, tx: &mut Tx, now: Instant) -> Result<(), StoreError> {
         let sql = "INSERT INTO rejections (journal_num, seq, brand_id, kind, reason, facts, rejected_at_ms)
             VALUES ($1, $2, $3, $4, $5, $6, $7)";
-        sqlx::query(sql)
+        tx.query(sql)
             .bind(self.journal_num)
             .bind(self.seq)
             .bind(self.brand)
@@ -29,7 +27,7 @@ impl NotCounted<'_> {
             .bind(self.reason)
             .bind(self.facts)
             .bind(now.ms())
-            .execute(conn)
+            .execute()
             .await?;
         Ok(())
     }

@@ -15,12 +15,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant as Stopwatch};
 
 use futures_util::TryStreamExt as _;
-use sqlx::sqlite::SqliteConnection;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 use super::commit::{FacetTexts, facet_texts};
 use super::visitors::{folded_rowid, recount};
-use super::{Store, StoreError, Work, columns};
+use super::{Store, StoreError, Tx, Work, columns};
 use crate::domain::agent::Agent;
 use crate::domain::click::ClickClass;
 use crate::domain::link::LinkState;
@@ -182,7 +181,7 @@ impl Store {
     async fn write_politely<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut SqliteConnection) -> Work<'c, T> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut Tx) -> Work<'c, T> + Send + 'static,
     {
         let started = Stopwatch::now();
         let answer = self.transact_bulk(work).await?;
@@ -236,7 +235,7 @@ impl Store {
                 for reading in readings {
                     let sql = "UPDATE user_agents SET version = $2, class = $3, reason = $4, browser = $5, os = $6,
                         device = $7 WHERE id = $1";
-                    let query = sqlx::query(sql).bind(reading.id);
+                    let query = tx.query(sql).bind(reading.id);
                     query
                         .bind(if reading.stale { STALE } else { version })
                         .bind(i64::from(reading.agent.class.code()))
@@ -244,7 +243,7 @@ impl Store {
                         .bind(reading.agent.browser)
                         .bind(reading.agent.os)
                         .bind(reading.agent.device.name())
-                        .execute(&mut *tx)
+                        .execute()
                         .await?;
                 }
                 Ok(())
@@ -286,10 +285,8 @@ impl Store {
         for mut batch in batches(rollups) {
             self.write_politely(move |tx| {
                 Box::pin(async move {
-                    let query = sqlx::query_as(AssertSqlSafe(recount_sql(false)))
-                        .bind(from_ms)
-                        .bind(to_ms);
-                    add(&mut batch, query.bind(upto).bind(i64::MAX).fetch_all(&mut *tx).await?);
+                    let query = tx.query_built(recount_sql(false)).bind(from_ms).bind(to_ms);
+                    add(&mut batch, query.bind(upto).bind(i64::MAX).all().await?);
                     write_rollups(tx, quarter_ms, batch).await
                 })
             })
@@ -373,7 +370,7 @@ impl Store {
         self.write_politely(move |tx| {
             Box::pin(async move {
                 let sql = format!("UPDATE user_agents SET version = $1 WHERE version = {STALE}");
-                sqlx::query(AssertSqlSafe(sql)).bind(version).execute(tx).await?;
+                tx.query_built(sql).bind(version).execute().await?;
                 Ok(())
             })
         })

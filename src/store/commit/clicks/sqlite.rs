@@ -1,15 +1,10 @@
-//! Clicks in bulk, and their rollups per quarter of an hour.
-
-use std::collections::BTreeMap;
+//! Many rows in one INSERT.
 
 use sqlx::AssertSqlSafe;
 use sqlx::sqlite::SqliteConnection;
 
-use super::StoreError;
-use super::batch::ClickRow;
-use super::dictionary::{Dictionaries, Facet};
-use crate::domain::link::LinkState;
-use crate::domain::time::Instant;
+use super::{Numbered, RollupKey, Tally};
+use crate::store::StoreError;
 
 /// Rows of one INSERT, largest first, so that few distinct statements are prepared. SQLite takes
 /// 32,766 parameters.
@@ -34,15 +29,7 @@ fn runs<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
     })
 }
 
-pub(super) async fn write(
-    conn: &mut SqliteConnection,
-    clicks: &[ClickRow],
-    journal_nums: &[i64],
-    known: &mut Dictionaries,
-    agent_version: i64,
-) -> Result<(), StoreError> {
-    let facets: Vec<Facet> = clicks.iter().map(Facet::of).collect();
-    known.learn(conn, clicks, &facets, agent_version).await?;
+pub(super) async fn insert(conn: &mut SqliteConnection, clicks: &[Numbered<'_>]) -> Result<(), StoreError> {
     for run in runs(clicks) {
         let sql = format!(
             "INSERT INTO clicks (at_ms, clock_at_ms, journal_num, seq, link_id, state, flags, class, reason,
@@ -50,12 +37,12 @@ pub(super) async fn write(
             places(run.len(), CLICK_COLUMNS)
         );
         let mut query = sqlx::query(AssertSqlSafe(sql));
-        for click in run {
-            let [user_agent, referrer, language] = known.texts(click);
+        for numbered in run {
+            let click = numbered.click;
             query = query
                 .bind(click.at_ms)
                 .bind(click.clock_at_ms)
-                .bind(journal_nums[click.part])
+                .bind(numbered.journal_num)
                 .bind(click.seq)
                 .bind(click.link_id)
                 .bind(i64::from(click.state))
@@ -64,36 +51,21 @@ pub(super) async fn write(
                 .bind(&*click.reason)
                 .bind(click.visitor)
                 .bind(&*click.country)
-                .bind(user_agent)
-                .bind(referrer)
-                .bind(language);
+                .bind(numbered.user_agent)
+                .bind(numbered.referrer)
+                .bind(numbered.language);
         }
         query.execute(&mut *conn).await?;
     }
-    let facets: Vec<i64> = facets.iter().map(|facet| known.facet(facet)).collect();
-    write_rollups(conn, clicks, &facets).await
+    Ok(())
 }
 
-#[derive(Debug, Default, Clone, Copy)]
-struct Tally {
-    clicks: i64,
-    human: i64,
-    inactive: i64,
-}
-
-/// One upsert must not hold the same key twice, so the batch is summed up first.
-async fn write_rollups(conn: &mut SqliteConnection, clicks: &[ClickRow], facets: &[i64]) -> Result<(), StoreError> {
-    let mut tallies: BTreeMap<(i64, i64, i64), Tally> = BTreeMap::new();
-    for (click, facet) in clicks.iter().zip(facets) {
-        let quarter = Instant::from_ms(click.at_ms).quarter().ms();
-        let tally = tallies.entry((click.link_id, quarter, *facet)).or_default();
-        tally.clicks += 1;
-        tally.human += i64::from(click.human);
-        let active = LinkState::from_code(click.state).is_some_and(LinkState::reaches_destination);
-        tally.inactive += i64::from(!active);
-    }
-    let tallies: Vec<_> = tallies.into_iter().collect();
-    for run in runs(&tallies) {
+pub(super) async fn add_rollups(
+    conn: &mut SqliteConnection,
+    shard: i64,
+    rollups: &[(RollupKey, Tally)],
+) -> Result<(), StoreError> {
+    for run in runs(rollups) {
         let sql = format!(
             "INSERT INTO click_rollups (link_id, quarter_ms, shard, facet_id, clicks, human, inactive) VALUES {}
              ON CONFLICT (link_id, quarter_ms, shard, facet_id) DO UPDATE SET clicks = clicks + excluded.clicks,
@@ -102,7 +74,7 @@ async fn write_rollups(conn: &mut SqliteConnection, clicks: &[ClickRow], facets:
         );
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for ((link, quarter, facet), tally) in run {
-            query = query.bind(link).bind(quarter).bind(0_i64).bind(facet);
+            query = query.bind(link).bind(quarter).bind(shard).bind(facet);
             query = query.bind(tally.clicks).bind(tally.human).bind(tally.inactive);
         }
         query.execute(&mut *conn).await?;

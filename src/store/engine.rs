@@ -1,0 +1,180 @@
+//! The two engines, and how connections to them are set up.
+//!
+//! A worker's commit to SQLite may be lost by a power cut without harm: its cursor goes with it, and the journal sends
+//! the records again. Hence `synchronous = NORMAL` for it and `FULL` for the control plane, whose 201 must survive. In
+//! Postgres both wait for the disk: its commits are few and large, and the journal is on another machine.
+
+use std::path::PathBuf;
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{AnyPool, ConnectOptions as _, Connection as _, PgPool, SqlitePool};
+
+use super::StoreError;
+
+/// The store's file in the data directory.
+pub const STORE_FILE: &str = "linkledger.db";
+/// Connections of one process that read at the same time. In SQLite readers never wait for the writer (WAL).
+const READERS: u32 = 4;
+/// Connections of one process that write to Postgres as the control plane; they take turns anyway.
+const POSTGRES_WRITERS: u32 = 2;
+/// A question waits this long for a connection before it counts as unanswered.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// For every connection to Postgres: a node that freezes in the middle of a transaction gives its locks back.
+const NO_IDLE_TRANSACTION: &str = "SET idle_in_transaction_session_timeout = '10s'";
+/// For every connection of SQLite's control plane.
+const PRAGMAS: &[&str] = &[
+    "PRAGMA synchronous = FULL",
+    "PRAGMA busy_timeout = 30000",
+    "PRAGMA cache_size = -16384",
+    "PRAGMA temp_store = memory",
+    // Visitor salts are destroyed, not just unlinked.
+    "PRAGMA secure_delete = ON",
+];
+
+/// Where a store lies.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Location {
+    /// An SQLite file in this directory.
+    Directory(PathBuf),
+    /// A Postgres database, by its URL.
+    Postgres(String),
+}
+
+impl std::fmt::Debug for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Directory(path) => write!(f, "Directory({})", path.display()),
+            // The URL holds a password.
+            Self::Postgres(_) => f.write_str("Postgres(redacted)"),
+        }
+    }
+}
+
+/// Which engine runs the SQL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+impl Engine {
+    /// Begins a transaction that writes.
+    pub(super) fn begin_write(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN IMMEDIATE",
+            Self::Postgres => "BEGIN",
+        }
+    }
+
+    /// Begins a transaction whose questions all see the same state.
+    pub(super) fn begin_snapshot(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN",
+            Self::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+        }
+    }
+}
+
+/// Typed connections, for bulk work.
+#[derive(Debug, Clone)]
+pub(super) enum Bulk {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+pub(super) struct Pools {
+    pub(super) engine: Engine,
+    pub(super) control: AnyPool,
+    pub(super) writer: AnyPool,
+    pub(super) bulk: Bulk,
+}
+
+/// Pools that connect when they are first used.
+pub(super) fn pools(location: &Location) -> Result<Pools, StoreError> {
+    sqlx::any::install_default_drivers();
+    match location {
+        Location::Directory(directory) => sqlite(directory),
+        Location::Postgres(url) => postgres(url),
+    }
+}
+
+fn sqlite(directory: &std::path::Path) -> Result<Pools, StoreError> {
+    let file = std::path::absolute(directory.join(STORE_FILE)).map_err(sqlx::Error::Io)?;
+    let options = SqliteConnectOptions::new()
+        .filename(&file)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Normal)
+        .busy_timeout(Duration::from_secs(30))
+        .pragma("wal_autocheckpoint", "4000")
+        .pragma("cache_size", "-65536")
+        .pragma("temp_store", "memory")
+        .disable_statement_logging();
+    let bulk = SqlitePoolOptions::new()
+        .max_connections(1)
+        // When SQLite undoes a transaction by itself (the disk is full), the driver goes on taking it for open,
+        // and the connection would refuse every later one.
+        .before_acquire(|conn, _| Box::pin(async move { Ok(!conn.is_in_transaction()) }))
+        .connect_lazy_with(options);
+    let address = url::Url::from_file_path(&file)
+        .map_err(|()| sqlx::Error::Configuration("the data directory is not a plain path".into()))?;
+    // A report over much is slow, and its SQL is no news for whoever reads the log.
+    let address: AnyConnectOptions = format!("sqlite://{}", address.path()).parse()?;
+    let address = address.disable_statement_logging();
+    let control = AnyPoolOptions::new()
+        .max_connections(READERS)
+        .before_acquire(|conn, _| Box::pin(async move { Ok(!conn.is_in_transaction()) }))
+        .after_connect(|conn, _| {
+            Box::pin(async move {
+                for pragma in PRAGMAS {
+                    sqlx::query(*pragma).execute(&mut *conn).await?;
+                }
+                Ok(())
+            })
+        });
+    Ok(Pools {
+        engine: Engine::Sqlite,
+        writer: control.clone().max_connections(1).connect_lazy_with(address.clone()),
+        control: control.connect_lazy_with(address),
+        bulk: Bulk::Sqlite(bulk),
+    })
+}
+
+fn postgres(url: &str) -> Result<Pools, StoreError> {
+    let options = PgConnectOptions::from_str(url)?
+        .application_name("linkledger worker")
+        .disable_statement_logging();
+    let bulk = PgPoolOptions::new()
+        .acquire_timeout(PATIENCE)
+        .after_connect(|conn, _| {
+            Box::pin(async move {
+                sqlx::query(NO_IDLE_TRANSACTION).execute(conn).await?;
+                Ok(())
+            })
+        })
+        .connect_lazy_with(options);
+    let address: AnyConnectOptions = url.parse()?;
+    let address = address.disable_statement_logging();
+    let control = AnyPoolOptions::new()
+        .max_connections(READERS)
+        .acquire_timeout(PATIENCE)
+        .after_connect(|conn, _| {
+            Box::pin(async move {
+                sqlx::query(NO_IDLE_TRANSACTION).execute(conn).await?;
+                Ok(())
+            })
+        });
+    Ok(Pools {
+        engine: Engine::Postgres,
+        writer: control
+            .clone()
+            .max_connections(POSTGRES_WRITERS)
+            .connect_lazy_with(address.clone()),
+        control: control.connect_lazy_with(address),
+        bulk: Bulk::Postgres(bulk),
+    })
+}
