@@ -435,3 +435,15 @@ CREATE TABLE visitor_days (
     sketch  BYTEA   NOT NULL,
     PRIMARY KEY (utc_day, link_id)
 );
+
+-- Workers that are alive, and the shards of the stream that they read. Both end by themselves at `until_ms`, by this
+-- server's clock.
+CREATE TABLE workers (
+    worker   TEXT   PRIMARY KEY,
+    until_ms BIGINT NOT NULL
+);
+CREATE TABLE leases (
+    shard    BIGINT PRIMARY KEY,
+    worker   TEXT   NOT NULL,
+    until_ms BIGINT NOT NULL
+);

@@ -26,6 +26,7 @@ mod influencers;
 mod journals;
 mod kept_answers;
 mod keys;
+mod leases;
 mod link_history;
 mod links;
 mod post_metrics;
