@@ -29,6 +29,7 @@ mod keys;
 mod leases;
 mod link_history;
 mod links;
+mod locks;
 mod post_metrics;
 mod posts;
 mod promo_codes;

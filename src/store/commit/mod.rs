@@ -20,6 +20,7 @@ pub use batch::{
     Batch, CONTRADICTS_FIRST, ClickRow, Decided, JournalPart, LostRange, Outcome, Outcomes, RefundOutcome, RefundRow,
     Rejection,
 };
+pub(super) use clicks::{RollupKey, Tally, add_rollups};
 use dictionary::Dictionaries;
 pub(super) use dictionary::{FacetTexts, facet_id, facet_texts};
 use rejections::NotCounted;
@@ -72,6 +73,7 @@ async fn write(
     agent_version: i64,
     now: Instant,
 ) -> Result<Outcomes, StoreError> {
+    tx.share_counts().await?;
     let mut nums = Vec::with_capacity(batch.parts.len());
     for part in &batch.parts {
         nums.push(move_cursor(tx, part, now).await?);
