@@ -70,14 +70,19 @@ async fn hold(tx: &mut Tx, worker: &str, shards: &[u16]) -> Result<Vec<u16>, Sto
     let alive = "INSERT INTO workers (worker, until_ms) VALUES ($1, $2)
         ON CONFLICT (worker) DO UPDATE SET until_ms = excluded.until_ms";
     tx.query(alive).bind(worker).bind(until_ms).execute().await?;
-    for dead in ["DELETE FROM workers WHERE until_ms < $1", "DELETE FROM leases WHERE until_ms < $1"] {
+    for dead in [
+        "DELETE FROM workers WHERE until_ms < $1",
+        "DELETE FROM leases WHERE until_ms < $1",
+    ] {
         tx.query(dead).bind(now_ms).execute().await?;
     }
     let (workers,): (i64,) = tx.query("SELECT COUNT(*) FROM workers").one().await?;
     let workers = usize::try_from(workers).unwrap_or(1).max(1);
     let share = i64::try_from(shards.len().div_ceil(workers)).unwrap_or(i64::MAX);
     let all: Vec<i64> = shards.iter().map(|shard| i64::from(*shard)).collect();
-    let Tx::Postgres(conn) = &mut *tx else { return Ok(shards.to_vec()) };
+    let Tx::Postgres(conn) = &mut *tx else {
+        return Ok(shards.to_vec());
+    };
     // Shards that were read to their end and are written to no more.
     sqlx::query("DELETE FROM leases WHERE worker = $1 AND shard <> ALL($2)")
         .bind(worker)
@@ -91,7 +96,9 @@ async fn hold(tx: &mut Tx, worker: &str, shards: &[u16]) -> Result<Vec<u16>, Sto
         SELECT shard, $1, $2 FROM UNNEST($3::bigint[]) AS wanted (shard)
         WHERE NOT EXISTS (SELECT 1 FROM leases WHERE leases.shard = wanted.shard)
         ORDER BY shard LIMIT GREATEST($4 - (SELECT COUNT(*) FROM leases WHERE worker = $1), 0)";
-    let Tx::Postgres(conn) = tx else { return Ok(shards.to_vec()) };
+    let Tx::Postgres(conn) = tx else {
+        return Ok(shards.to_vec());
+    };
     let query = sqlx::query(take).bind(worker).bind(until_ms).bind(all).bind(share);
     query.execute(&mut **conn).await?;
     let held: Vec<(i64,)> = tx
