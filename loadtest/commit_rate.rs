@@ -6,6 +6,7 @@
 
 mod clicks;
 mod ground;
+mod used;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -64,7 +65,7 @@ async fn main() -> Outcome<()> {
 
     let wanted = cli.clicks as u64;
     let bar = ground::bar(cli.clicks, "committing");
-    let (started, cpu_before) = (Instant::now(), ground::cpu_seconds()?);
+    let (started, cpu_before) = (Instant::now(), used::of_this()?.cpu_seconds);
     let worker_only = Roles {
         redirect: false,
         api: false,
@@ -80,8 +81,11 @@ async fn main() -> Outcome<()> {
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
-    let (seconds, cpu) = (started.elapsed().as_secs_f64(), ground::cpu_seconds()? - cpu_before);
-    let peak = ground::memory_mib("VmHWM")?;
+    let (seconds, cpu) = (
+        started.elapsed().as_secs_f64(),
+        used::of_this()?.cpu_seconds - cpu_before,
+    );
+    let peak = used::of_this()?.peak_mib;
     bar.finish_and_clear();
 
     let verified = running
