@@ -121,9 +121,7 @@ mod tests {
             payload: Vec::new(),
         };
         Stretch {
-            journal: "00000000-0000-4000-8000-000000000001"
-                .parse::<JournalId>()
-                .expect("an id"),
+            journal: "00000000000040008000000000000001".parse::<JournalId>().expect("an id"),
             tag: 1,
             purpose: Purpose::Api,
             after_seq: 0,
