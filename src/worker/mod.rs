@@ -1,7 +1,7 @@
 //! Read, classify, attribute, commit: one batch after the other.
 //!
-//! A worker remembers nothing that matters. Whatever goes wrong, it reads the cursors again and
-//! starts from there; only what was committed together with its cursor counts.
+//! A worker remembers nothing that matters. Whatever goes wrong, its feed starts again at the store's
+//! cursors; only what was committed together with its cursor counts.
 
 mod attribute;
 mod decode;
@@ -15,12 +15,11 @@ use crate::clock::Clock;
 use crate::domain::click_id::ClickIdKeys;
 use crate::domain::email_hash::EmailKey;
 use crate::domain::time::Instant;
-use crate::journal::JournalId;
 use crate::metrics::Metrics;
 use crate::shutdown::Stopping;
 use crate::store::commit::{Batch, CONTRADICTS_FIRST, Committer, Outcome, Outcomes, RefundOutcome};
 use crate::store::{Store, StoreError};
-use crate::stream::{Cursors, LocalFeed, Progress, Stretch};
+use crate::stream::{Feed, FeedError, Lot, Progress};
 
 pub use reclassify::{Progress as ReclassifyProgress, Reclassified, reclassify};
 
@@ -32,11 +31,11 @@ const IDLE_MS: u64 = 50;
 const BACKOFF_MS: std::ops::RangeInclusive<u64> = 100..=5_000;
 
 /// A worker on one feed.
-pub struct Worker {
+pub struct Worker<F> {
     /// The store.
     pub store: Store,
     /// Where records come from.
-    pub feed: LocalFeed,
+    pub feed: F,
     /// Reads user agents.
     pub agents: Agents,
     /// Reads click ids.
@@ -51,45 +50,37 @@ pub struct Worker {
     pub metrics: Metrics,
 }
 
-/// Reads the store's cursors in the journals' own terms.
-///
-/// # Errors
-/// [`StoreError`] when the store does not answer.
-pub async fn cursors(store: &Store) -> Result<Cursors, StoreError> {
-    let rows = store.journals().await?.into_iter();
-    Ok(rows
-        .filter_map(|(uuid, row)| Some((uuid.parse::<JournalId>().ok()?, u64::try_from(row.seq).ok()?)))
-        .collect())
+impl<F> Worker<F> {
+    /// The same worker on another feed.
+    pub fn on<G>(self, feed: G) -> Worker<G> {
+        Worker {
+            feed,
+            store: self.store,
+            agents: self.agents,
+            keys: self.keys,
+            email_key: self.email_key,
+            progress: self.progress,
+            clock: self.clock,
+            metrics: self.metrics,
+        }
+    }
 }
 
-impl Worker {
-    /// Works until told to stop and everything that was journaled is committed, or `drain_for` is over.
+impl<F: Feed> Worker<F> {
+    /// Works until told to stop. A feed that nobody else reads is then worked off, for `drain_for` at most.
     pub async fn run(mut self, mut stopping: Stopping, drain_for: Duration) {
         let mut committer = Committer::new(self.store.clone(), AGENT_DATA_VERSION);
         let mut backoff_ms = *BACKOFF_MS.start();
         let mut give_up_at = None;
-        // Whether the feed stands behind records that were not committed.
-        let mut astray = false;
         loop {
             if stopping.is_set() {
                 let until = *give_up_at.get_or_insert_with(|| std::time::Instant::now() + drain_for);
+                if !F::DRAINS {
+                    return;
+                }
                 if std::time::Instant::now() > until {
                     tracing::warn!("stopping with records left in the journals; the next start commits them");
                     return;
-                }
-            }
-            if astray {
-                match cursors(&self.store).await {
-                    Ok(cursors) => {
-                        self.feed.rewind(cursors);
-                        astray = false;
-                    }
-                    Err(error) => {
-                        tracing::error!(%error, "the cursors cannot be read; nothing is committed until they can");
-                        tokio::time::sleep(Duration::from_millis(backoff_ms)).await;
-                        backoff_ms = (backoff_ms * 2).min(*BACKOFF_MS.end());
-                        continue;
-                    }
                 }
             }
             match self.round(&mut committer).await {
@@ -103,14 +94,15 @@ impl Worker {
                     }
                 }
                 Err(error) => {
-                    tracing::error!(%error, "a batch was not committed; reading the cursors again");
+                    tracing::error!(%error, "a batch was not committed; starting again at the cursors");
                     self.metrics.worker_retries.inc();
-                    if matches!(error, RoundError::Store(StoreError::Engine(_))) {
+                    if error.is_of_engine() {
                         self.metrics.store_up.set(0);
                     }
+                    // After an unknown commit only the store's cursors say where to go on.
+                    self.feed.rewind();
                     tokio::time::sleep(Duration::from_millis(backoff_ms)).await;
                     backoff_ms = (backoff_ms * 2).min(*BACKOFF_MS.end());
-                    astray = true;
                 }
             }
         }
@@ -119,17 +111,20 @@ impl Worker {
     /// One batch; whether there was anything to do.
     async fn round(&mut self, committer: &mut Committer) -> Result<bool, RoundError> {
         let started = std::time::Instant::now();
-        let stretches = self.feed.poll(BATCH_MAX_RECORDS)?;
-        if stretches.is_empty() {
+        let lot = self.feed.poll(BATCH_MAX_RECORDS).await?;
+        if lot.stretches.is_empty() {
             return Ok(false);
         }
         let now = self.clock.now();
-        let batch = self.decide(stretches, now).await?;
+        let batch = self.decide(lot, now).await?;
         if batch.parts.is_empty() {
             return Ok(false);
         }
         let seen = Seen::of(&batch);
+        fail::fail_point!("before_commit", |_| std::process::abort());
         let outcomes = committer.commit(batch, now).await?;
+        fail::fail_point!("after_commit", |_| std::process::abort());
+        self.feed.done().await;
         seen.report(&self.metrics, &outcomes, self.clock.now());
         self.metrics.store_up.set(1);
         self.metrics
@@ -139,8 +134,9 @@ impl Worker {
         Ok(true)
     }
 
-    async fn decide(&mut self, stretches: Vec<Stretch>, now: Instant) -> Result<Batch, StoreError> {
-        let decoded = decode::decode(stretches, &self.agents, now);
+    async fn decide(&mut self, lot: Lot, now: Instant) -> Result<Batch, StoreError> {
+        let shard = i64::from(lot.shard);
+        let decoded = decode::decode(lot.stretches, &self.agents, now);
         for journal in decoded.held {
             tracing::error!(%journal, "a record of an unknown version: this journal waits for a newer worker");
             self.metrics
@@ -150,6 +146,7 @@ impl Worker {
             self.feed.hold(journal);
         }
         let mut batch = decoded.batch;
+        batch.shard = shard;
         batch.conversions =
             attribute::decide(&self.store, &self.keys, &self.email_key, decoded.conversions, now).await?;
         Ok(batch)
@@ -159,9 +156,20 @@ impl Worker {
 #[derive(Debug, thiserror::Error)]
 enum RoundError {
     #[error(transparent)]
-    Feed(#[from] crate::stream::FeedError),
+    Feed(#[from] FeedError),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl RoundError {
+    /// Whether the store is down, rather than of another opinion.
+    fn is_of_engine(&self) -> bool {
+        matches!(
+            self,
+            Self::Store(StoreError::Engine(_))
+                | Self::Feed(FeedError::Store(StoreError::Engine(_)) | FeedError::NoAnswer)
+        )
+    }
 }
 
 /// What the metrics will say of a batch once it is committed.
