@@ -10,6 +10,7 @@ pub(crate) mod books;
 pub(crate) mod campaign;
 pub(crate) mod desk;
 pub(crate) mod engine;
+pub(crate) mod folds;
 pub(crate) mod http;
 pub(crate) mod metrics;
 pub(crate) mod mmdb;
