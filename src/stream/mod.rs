@@ -58,7 +58,7 @@ pub trait Feed: Send + 'static {
 }
 
 /// What one transaction commits.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Lot {
     /// The stream's shard that it is from.
     pub shard: u16,

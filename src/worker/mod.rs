@@ -5,7 +5,9 @@
 
 mod attribute;
 mod decode;
+mod poison;
 mod reclassify;
+mod seen;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,11 +19,13 @@ use crate::domain::email_hash::EmailKey;
 use crate::domain::time::Instant;
 use crate::metrics::Metrics;
 use crate::shutdown::Stopping;
-use crate::store::commit::{Batch, CONTRADICTS_FIRST, Committer, Outcome, Outcomes, RefundOutcome};
+use crate::store::commit::{Batch, Committer};
 use crate::store::{Store, StoreError};
 use crate::stream::{Feed, FeedError, Lot, Progress};
 
+use poison::Caution;
 pub use reclassify::{Progress as ReclassifyProgress, Reclassified, reclassify};
+use seen::Seen;
 
 /// Records of one transaction. Larger batches commit faster and are seen later.
 const BATCH_MAX_RECORDS: usize = 20_000;
@@ -70,6 +74,7 @@ impl<F: Feed> Worker<F> {
     /// Works until told to stop. A feed that nobody else reads is then worked off, for `drain_for` at most.
     pub async fn run(mut self, mut stopping: Stopping, drain_for: Duration) {
         let mut committer = Committer::new(self.store.clone(), AGENT_DATA_VERSION);
+        let mut caution = Caution::new(BATCH_MAX_RECORDS);
         let mut backoff_ms = *BACKOFF_MS.start();
         let mut stopped_at = None;
         loop {
@@ -83,7 +88,7 @@ impl<F: Feed> Worker<F> {
                     return;
                 }
             }
-            match self.round(&mut committer).await {
+            match self.round(&mut committer, &mut caution).await {
                 Ok(true) => backoff_ms = *BACKOFF_MS.start(),
                 Ok(false) if stopping.is_set() => return,
                 Ok(false) => {
@@ -92,6 +97,12 @@ impl<F: Feed> Worker<F> {
                         () = stopping.wait() => {}
                         () = tokio::time::sleep(Duration::from_millis(IDLE_MS)) => {}
                     }
+                }
+                Err(RoundError::Store(error)) if error.blames_the_data() => {
+                    tracing::error!(%error, "the store refused a batch; looking for the record that it refuses");
+                    self.metrics.worker_retries.inc();
+                    self.feed.rewind();
+                    tokio::time::sleep(Duration::from_millis(*BACKOFF_MS.start())).await;
                 }
                 Err(error) => {
                     tracing::error!(%error, "a batch was not committed; starting again at the cursors");
@@ -109,29 +120,61 @@ impl<F: Feed> Worker<F> {
     }
 
     /// One batch; whether there was anything to do.
-    async fn round(&mut self, committer: &mut Committer) -> Result<bool, RoundError> {
+    async fn round(&mut self, committer: &mut Committer, caution: &mut Caution) -> Result<bool, RoundError> {
         let started = std::time::Instant::now();
-        let lot = self.feed.poll(BATCH_MAX_RECORDS).await?;
+        let mut lot = self.feed.poll(caution.max_records()).await?;
+        let in_part = caution.cut(&mut lot.stretches);
         if lot.stretches.is_empty() {
             return Ok(false);
         }
+        let records = poison::count(&lot.stretches);
+        let suspect = (records == 1).then(|| lot.clone());
         let now = self.clock.now();
+        match self.commit(committer, lot, now).await {
+            Ok(false) => return Ok(false),
+            Ok(true) => {}
+            Err(error) if error.blames_the_data() => {
+                let Some(culprit) = suspect else {
+                    caution.refused(records);
+                    return Err(error.into());
+                };
+                let decoded = decode::decode(culprit.stretches, &self.agents, now);
+                self.write(committer, poison::refused(decoded, &error), now).await?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        caution.passed();
+        if in_part {
+            // The feed stands behind what was cut off.
+            self.feed.rewind();
+        } else {
+            self.feed.done().await;
+        }
+        self.metrics
+            .worker_batch_seconds
+            .observe(started.elapsed().as_secs_f64());
+        Ok(true)
+    }
+
+    /// Whether there was anything to commit.
+    async fn commit(&mut self, committer: &mut Committer, lot: Lot, now: Instant) -> Result<bool, StoreError> {
         let batch = self.decide(lot, now).await?;
         if batch.parts.is_empty() {
             return Ok(false);
         }
+        self.write(committer, batch, now).await?;
+        Ok(true)
+    }
+
+    async fn write(&self, committer: &mut Committer, batch: Batch, now: Instant) -> Result<(), StoreError> {
         let seen = Seen::of(&batch);
         fail::fail_point!("before_commit", |_| std::process::abort());
         let outcomes = committer.commit(batch, now).await?;
         fail::fail_point!("after_commit", |_| std::process::abort());
-        self.feed.done().await;
         seen.report(&self.metrics, &outcomes, self.clock.now());
         self.metrics.store_up.set(1);
-        self.metrics
-            .worker_batch_seconds
-            .observe(started.elapsed().as_secs_f64());
         self.progress.committed();
-        Ok(true)
+        Ok(())
     }
 
     async fn decide(&mut self, lot: Lot, now: Instant) -> Result<Batch, StoreError> {
@@ -169,92 +212,5 @@ impl RoundError {
             Self::Store(StoreError::Engine(_))
                 | Self::Feed(FeedError::Store(StoreError::Engine(_)) | FeedError::NoAnswer)
         )
-    }
-}
-
-/// What the metrics will say of a batch once it is committed.
-struct Seen {
-    clicks: u64,
-    lost: u64,
-    oldest_click: Option<Instant>,
-    conversions: Vec<(String, String, &'static str, &'static str)>,
-    rejected: Vec<&'static str>,
-}
-
-impl Seen {
-    fn of(batch: &Batch) -> Self {
-        let lost = batch
-            .parts
-            .iter()
-            .filter_map(|part| part.lost)
-            .map(|lost| lost.to - lost.from + 1)
-            .sum::<i64>();
-        let conversions = batch.conversions.iter().map(|decided| {
-            // Custom events are the brands' own words; a metric's labels are ours.
-            let event = decided.conversion.event.to_string();
-            let event = if event.starts_with("custom:") {
-                "custom".to_owned()
-            } else {
-                event
-            };
-            let outcome = decided.reason().map_or("attributed", |why| why.code());
-            let source = if decided.conversion.source == "api" {
-                "api"
-            } else {
-                "webhook"
-            };
-            (source.to_owned(), event, decided.state().name(), outcome)
-        });
-        Self {
-            clicks: batch.clicks.len() as u64,
-            lost: u64::try_from(lost).unwrap_or(0),
-            oldest_click: batch.clicks.iter().map(|click| Instant::from_ms(click.at_ms)).min(),
-            conversions: conversions.collect(),
-            rejected: batch.rejections.iter().map(|rejection| rejection.reason).collect(),
-        }
-    }
-
-    fn report(self, metrics: &Metrics, outcomes: &Outcomes, now: Instant) {
-        metrics.clicks_committed.inc_by(self.clicks);
-        metrics.clicks_lost.inc_by(self.lost);
-        if let Some(oldest) = self.oldest_click {
-            #[allow(clippy::cast_precision_loss, reason = "a histogram in seconds")]
-            metrics
-                .commit_delay_seconds
-                .observe((now.ms() - oldest.ms()).max(0) as f64 / 1000.0);
-        }
-        for ((source, event, state, attribution), outcome) in self.conversions.iter().zip(&outcomes.conversions) {
-            let state = match outcome {
-                Outcome::Counted(_) => {
-                    metrics.attribution.with_label_values(&[*attribution]).inc();
-                    state
-                }
-                Outcome::Repeated(_) => "repeated",
-                Outcome::Contradicted(_) => {
-                    metrics.rejections.with_label_values(&[CONTRADICTS_FIRST]).inc();
-                    "contradicted"
-                }
-            };
-            metrics
-                .conversions
-                .with_label_values(&[source.as_str(), event.as_str(), state])
-                .inc();
-        }
-        for outcome in outcomes.refunds.iter().chain(&outcomes.settled) {
-            let (state, reason) = match outcome {
-                RefundOutcome::Applied => ("applied", None),
-                RefundOutcome::Pending => ("pending_order", None),
-                RefundOutcome::Repeated => ("repeated", None),
-                RefundOutcome::Contradicted => ("contradicted", Some(CONTRADICTS_FIRST)),
-                RefundOutcome::Refused(refusal) => ("rejected", Some(refusal.code())),
-            };
-            metrics.refunds.with_label_values(&[state]).inc();
-            if let Some(reason) = reason {
-                metrics.rejections.with_label_values(&[reason]).inc();
-            }
-        }
-        for reason in self.rejected {
-            metrics.rejections.with_label_values(&[reason]).inc();
-        }
     }
 }
