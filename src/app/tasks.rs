@@ -25,7 +25,7 @@ const FEEL_STORE_EVERY: Duration = Duration::from_millis(500);
 const SALTS_EVERY: Duration = Duration::from_secs(600);
 /// After a failure; until then this node may have to use a salt of its own.
 const SALTS_AGAIN_AFTER: Duration = Duration::from_secs(5);
-/// Reports read what is not folded from the raw clicks, so this may be slow; every fold rewrites the sets it touches.
+/// Reports add what is not folded yet, so this may be slow; every fold rewrites the sets it touches.
 const FOLD_VISITORS_EVERY: Duration = Duration::from_secs(5);
 const COUNT_AGENTS_EVERY: Duration = Duration::from_secs(60);
 /// A snapshot of a million links takes about a second of one core.
@@ -66,16 +66,24 @@ pub(super) async fn keep_journals(keeper: Keeper, store: Store, clock: Clock, mu
 
 /// Keeps knowing whether the store is there. Goes on until the very end: what drains must not wait for a store that is not.
 pub(super) async fn feel_store(store: Store, metrics: Metrics) {
-    let mut up = None;
+    // How a start comes along is told by whoever starts.
+    let (mut was_up, mut said) = (false, false);
     loop {
         let felt = store.feel().await;
         metrics.store_up.set(felt.is_ok().into());
         match felt {
-            Ok(()) if up == Some(false) => tracing::info!("the store answers again"),
-            Err(error) if up != Some(false) => tracing::error!(%error, "the store does not answer"),
-            _ => {}
+            Ok(()) => {
+                if said {
+                    tracing::info!("the store answers again");
+                }
+                (was_up, said) = (true, false);
+            }
+            Err(error) if was_up && !said => {
+                tracing::error!(%error, "the store does not answer");
+                said = true;
+            }
+            Err(_) => {}
         }
-        up = Some(metrics.store_up.get() == 1);
         tokio::time::sleep(FEEL_STORE_EVERY).await;
     }
 }
@@ -127,7 +135,7 @@ pub(super) async fn keep_salts(
     }
 }
 
-/// Folds clicks into each day's visitors, behind the worker.
+/// Folds clicks into each day's visitors, behind the worker. Of many processes one at a time does.
 pub(super) async fn fold_visitors(store: Store, metrics: Metrics, health: Health, mut stopping: Stopping) {
     if !health.wait_until_whole(&mut stopping).await {
         return;
@@ -135,7 +143,7 @@ pub(super) async fn fold_visitors(store: Store, metrics: Metrics, health: Health
     while beat(FOLD_VISITORS_EVERY, &mut stopping).await {
         if let Err(error) = fold_all_visitors(&store, &metrics, &stopping).await {
             metrics.visitors_fold_failures.inc();
-            tracing::warn!(%error, "visitors were not folded; reports count them from the raw clicks");
+            tracing::warn!(%error, "visitors were not folded; reports count them from the queue");
         }
     }
 }
@@ -145,10 +153,9 @@ async fn fold_all_visitors(store: &Store, metrics: &Metrics, stopping: &Stopping
         // Told before they are folded: while folding fails, the figure grows.
         let waiting = store.unfolded_clicks().await?;
         metrics.visitors_unfolded_clicks.set(waiting);
-        if waiting == 0 || stopping.is_set() {
+        if waiting == 0 || stopping.is_set() || !store.fold_visitors().await? {
             return Ok(());
         }
-        store.fold_visitors().await?;
     }
 }
 

@@ -70,11 +70,20 @@ enum Trouble {
     Away,
     /// It does not let this program in, or not as it is set up.
     ShutOut(&'static str),
+    /// It does not take a value that it was given.
+    Data,
     /// The question was wrong.
     Question,
 }
 
 impl StoreError {
+    /// Whether the engine refused what it was given, so that the same will be refused again: a constraint, a value out
+    /// of range, a text that it does not take.
+    #[must_use]
+    pub fn blames_the_data(&self) -> bool {
+        self.trouble() == Some(Trouble::Data)
+    }
+
     /// Whether trying again later may help.
     #[must_use]
     pub fn is_passing(&self) -> bool {
@@ -105,7 +114,7 @@ impl StoreError {
 
     /// Whether it was about the engine and not about the question.
     pub(super) fn is_away(error: &sqlx::Error) -> bool {
-        Trouble::of(error) != Trouble::Question
+        matches!(Trouble::of(error), Trouble::Away | Trouble::ShutOut(_))
     }
 
     fn trouble(&self) -> Option<Trouble> {
@@ -128,6 +137,7 @@ impl Trouble {
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed
             | sqlx::Error::BeginFailed => Self::Away,
+            sqlx::Error::Encode(_) => Self::Data,
             sqlx::Error::Configuration(_) => Self::ShutOut("LINKLEDGER_DATABASE_URL does not name a database"),
             sqlx::Error::Tls(_) => {
                 Self::ShutOut("see `sslmode` in LINKLEDGER_DATABASE_URL, and the server's certificate")
@@ -165,6 +175,8 @@ impl Trouble {
             Some("28") => {
                 Self::ShutOut("see user and password in LINKLEDGER_DATABASE_URL, and the server's pg_hba.conf")
             }
+            // Cardinality, data, constraints, limits, and what triggers raise.
+            Some("21" | "22" | "23" | "54" | "P0") => Self::Data,
             _ => Self::Question,
         }
     }
@@ -180,9 +192,14 @@ impl Trouble {
         const FULL: u32 = 13;
         const CANTOPEN: u32 = 14;
         const PROTOCOL: u32 = 15;
+        const TOOBIG: u32 = 18;
+        const CONSTRAINT: u32 = 19;
+        const MISMATCH: u32 = 20;
+        const RANGE: u32 = 25;
         const NOTADB: u32 = 26;
         match code & 0xff {
             BUSY | LOCKED | NOMEM | READONLY | IOERR | CORRUPT | FULL | CANTOPEN | PROTOCOL | NOTADB => Self::Away,
+            TOOBIG | CONSTRAINT | MISMATCH | RANGE => Self::Data,
             _ => Self::Question,
         }
     }
@@ -199,8 +216,12 @@ mod tests {
         ] {
             assert_eq!(Trouble::of_sqlstate(code), Trouble::Away, "{code}");
         }
-        for code in ["23505", "42601", "42P01", "22003", "XX000", ""] {
+        for code in ["42601", "42P01", "XX000", ""] {
             assert_eq!(Trouble::of_sqlstate(code), Trouble::Question, "{code}");
+        }
+        // Unique violation, out of range, raised by a trigger.
+        for code in ["23505", "22003", "P0001"] {
+            assert_eq!(Trouble::of_sqlstate(code), Trouble::Data, "{code}");
         }
         for code in ["28P01", "28000", "3D000", "42501"] {
             assert!(matches!(Trouble::of_sqlstate(code), Trouble::ShutOut(_)), "{code}");
@@ -209,7 +230,7 @@ mod tests {
         for (code, expected) in [(517, Trouble::Away), (522, Trouble::Away), (26, Trouble::Away)] {
             assert_eq!(Trouble::of_sqlite(code), expected, "{code}");
         }
-        assert_eq!(Trouble::of_sqlite(2067), Trouble::Question);
+        assert_eq!(Trouble::of_sqlite(2067), Trouble::Data);
         assert_eq!(Trouble::of_sqlite(1), Trouble::Question);
     }
 

@@ -34,6 +34,8 @@ pub(super) enum Source {
     RawClicks,
     /// Sets of visitors by UTC day and link.
     VisitorDays,
+    /// Links alone.
+    Links,
     Credits,
     /// Codes that orders carried.
     Uses,
@@ -43,8 +45,9 @@ pub(super) enum Source {
     Followers,
 }
 
-/// What a source does not tell.
-const UNKNOWN: &str = "NULL";
+/// What a source does not tell, as an expression: Postgres groups by no constant, and compares a text with texts only.
+const UNKNOWN_NUMBER: &str = "NULLIF(0, 0)";
+const UNKNOWN_TEXT: &str = "NULLIF('', '')";
 
 impl Entity {
     /// Whether it is named by an id; otherwise by its own text.
@@ -67,12 +70,16 @@ impl Entity {
         match source {
             Source::Rollups => self.of_rollup(),
             Source::RawClicks => self.of_click(),
-            Source::VisitorDays => self.of_link(),
+            Source::VisitorDays | Source::Links => self.of_link(),
             Source::Credits => self.of_credit(),
             Source::Uses => self.of_use(),
             Source::Posts => self.of_post(),
             Source::Followers => self.of_account(),
         }
+    }
+
+    const fn unknown(self) -> &'static str {
+        if self.is_thing() { UNKNOWN_NUMBER } else { UNKNOWN_TEXT }
     }
 
     const fn of_link(self) -> &'static str {
@@ -82,7 +89,7 @@ impl Entity {
             Self::Link => "links.id",
             Self::Post => "links.post_id",
             Self::Platform => "links.platform",
-            _ => UNKNOWN,
+            _ => self.unknown(),
         }
     }
 
@@ -127,7 +134,7 @@ impl Entity {
             Self::Post => "promo_codes.post_id",
             Self::Platform => "posts.platform",
             Self::PromoCode => "promo_codes.id",
-            _ => UNKNOWN,
+            _ => self.unknown(),
         }
     }
 
@@ -137,7 +144,7 @@ impl Entity {
             Self::Influencer => "posts.influencer_id",
             Self::Post => "posts.id",
             Self::Platform => "posts.platform",
-            _ => UNKNOWN,
+            _ => self.unknown(),
         }
     }
 
@@ -145,7 +152,7 @@ impl Entity {
         match self {
             Self::Influencer => "follower_counts.influencer_id",
             Self::Platform => "follower_counts.platform",
-            _ => UNKNOWN,
+            _ => self.unknown(),
         }
     }
 
@@ -176,6 +183,7 @@ pub(super) fn tables(source: Source, facets: bool) -> String {
         (Source::RawClicks, false) => "clicks JOIN links ON links.id = clicks.link_id".to_owned(),
         (Source::RawClicks, true) => format!("{}{of_click}", tables(source, false)),
         (Source::VisitorDays, _) => "visitor_days JOIN links ON links.id = visitor_days.link_id".to_owned(),
+        (Source::Links, _) => "links".to_owned(),
         (Source::Credits, false) => "conversions JOIN credits ON credits.conversion_id = conversions.id
             LEFT JOIN links ON links.id = credits.link_id"
             .to_owned(),
