@@ -10,7 +10,8 @@ use super::files::DataDir;
 use super::health::Health;
 use super::journals::Journals;
 use super::opening::{self, Opening, store_location};
-use super::{Addresses, DRAIN_FOR, Roles, Running, StartError, listeners, probes, tasks};
+use super::scale::{self, Pipeline};
+use super::{Addresses, Roles, Running, StartError, listeners, probes, tasks};
 use crate::agents::Agents;
 use crate::api::Api;
 use crate::catalog::Catalog;
@@ -25,7 +26,7 @@ use crate::metrics::Metrics;
 use crate::redirect::{ClientRules, Countries, Redirector};
 use crate::shutdown::{Shutdown, Stopping};
 use crate::store::Store;
-use crate::stream::{LocalFeed, Progress};
+use crate::stream::Progress;
 use crate::worker::Worker;
 
 /// What the roles of one process share.
@@ -56,13 +57,15 @@ pub async fn start(config: &Config, roles: Roles, clock: Clock) -> Result<Runnin
     } else {
         None
     };
+    let metrics = Metrics::new();
+    let redis = scale::redis(config, &metrics)?;
     let from_snapshot = snapshot.is_some();
     let written = snapshot.as_ref().map(tasks::Written::of);
     let (shutdown, stopping) = Shutdown::new();
     let shared = Shared {
         config,
         clock,
-        metrics: Metrics::new(),
+        metrics,
         health: Health::new(),
         store: Store::at(&store_location(config))?,
         catalog: Arc::new(snapshot.unwrap_or_default()),
@@ -78,7 +81,7 @@ pub async fn start(config: &Config, roles: Roles, clock: Clock) -> Result<Runnin
         store: shared.store.clone(),
         roles,
         health: shared.health.clone(),
-        redis_up: None,
+        redis: redis.clone(),
     };
     let probes = listeners::probes(config, probes)?;
     let mut lasting = JoinSet::new();
@@ -120,11 +123,23 @@ pub async fn start(config: &Config, roles: Roles, clock: Clock) -> Result<Runnin
         servers.push(server.handle);
         background.spawn(server.run);
     }
-    if let Some(journals) = journals.as_ref().filter(|_| roles.worker) {
-        let feed = LocalFeed::new(&data_dir.journals(), Default::default(), Arc::clone(&journals.stats));
-        background.spawn(shared.work(feed));
+    let pipeline = Pipeline {
+        redis,
+        root: data_dir.journals(),
+        stats: journals
+            .as_ref()
+            .map(|journals| Arc::clone(&journals.stats))
+            .unwrap_or_default(),
+        store: shared.store.clone(),
+        shards: config.stream_shards,
+        progress: shared.progress.clone(),
+        metrics: shared.metrics.clone(),
+    };
+    if journals.is_some() {
+        pipeline.forward(&mut background, &shared.stopping);
     }
     if roles.worker {
+        background.spawn(shared.work(pipeline));
         shared.work_behind(&mut background);
     }
     if let Some(journals) = &journals {
@@ -239,11 +254,11 @@ impl Shared<'_> {
         }
     }
 
-    /// The worker, from the moment on that the store tells where it stands.
-    fn work(&self, feed: LocalFeed) -> impl Future<Output = ()> + Send + use<> {
-        let mut worker = Worker {
+    /// The worker, from the moment on that the store is whole.
+    fn work(&self, pipeline: Pipeline) -> impl Future<Output = ()> + Send + use<> {
+        let worker = Worker {
             store: self.store.clone(),
-            feed,
+            feed: (),
             agents: Agents::default(),
             keys: Arc::clone(&self.keys),
             email_key: Arc::clone(&self.email_key),
@@ -253,9 +268,8 @@ impl Shared<'_> {
         };
         let (health, mut stopping) = (self.health.clone(), self.stopping.clone());
         async move {
-            if let Some(cursors) = tasks::first_cursors(&worker.store, &health, &mut stopping).await {
-                worker.feed.rewind(cursors);
-                worker.run(stopping, DRAIN_FOR).await;
+            if health.wait_until_whole(&mut stopping).await {
+                pipeline.work(worker, stopping).await;
             }
         }
     }

@@ -7,6 +7,7 @@ mod journals;
 mod listeners;
 mod opening;
 mod probes;
+mod scale;
 mod tasks;
 
 use std::net::SocketAddr;
@@ -126,6 +127,9 @@ pub enum StartError {
         /// What to do.
         advice: &'static str,
     },
+    /// The addresses of Redis.
+    #[error("LINKLEDGER_REDIS_URL: {0}")]
+    Redis(String),
     /// The journals.
     #[error(transparent)]
     Journal(#[from] JournalError),

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
-use prometheus::IntGauge;
 use serde_json::{Value, json};
 
 use super::Roles;
@@ -12,8 +11,9 @@ use super::health::Health;
 use crate::catalog::Catalog;
 use crate::metrics::Metrics;
 use crate::store::Store;
+use crate::stream::Redis;
 
-/// A probe waits no longer for the store: it must not be the store that makes a node look dead.
+/// A probe waits no longer for a server: it must not be that which makes a node look dead.
 const STORE_PATIENCE: Duration = Duration::from_millis(500);
 
 /// What the probes look at.
@@ -24,8 +24,8 @@ pub(super) struct Probes {
     pub(super) store: Store,
     pub(super) roles: Roles,
     pub(super) health: Health,
-    /// 1 while Redis answers; `None` where there is none to ask.
-    pub(super) redis_up: Option<IntGauge>,
+    /// `None` where there is none to ask.
+    pub(super) redis: Option<Redis>,
 }
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
@@ -81,8 +81,9 @@ async fn readyz(probes: web::Data<Probes>) -> HttpResponse {
     if orphans.count() > 0 {
         told["orphaned_slugs"] = Value::from(orphans.some());
     }
-    if let Some(redis_up) = &probes.redis_up {
-        told["redis"] = name(redis_up.get() == 1).into();
+    if let Some(redis) = &probes.redis {
+        let answers = tokio::time::timeout(STORE_PATIENCE, redis.answers()).await;
+        told["redis"] = name(answers.unwrap_or(false)).into();
     }
     if serving {
         HttpResponse::Ok().json(told)

@@ -14,8 +14,7 @@ use crate::metrics::Metrics;
 use crate::redirect::Redirector;
 use crate::shutdown::Stopping;
 use crate::store::{Store, StoreError};
-use crate::stream::{Cursors, Keeper};
-use crate::worker;
+use crate::stream::{CursorSource as _, Cursors, Keeper};
 
 const TEND_JOURNALS_EVERY: Duration = Duration::from_secs(1);
 /// Changes made by this process are in force at once; this is for those of others (`key create`, a
@@ -49,7 +48,13 @@ pub(super) async fn keep_journals(keeper: Keeper, store: Store, clock: Clock, mu
     let mut cursors = Arc::new(Cursors::new());
     while beat(TEND_JOURNALS_EVERY, &mut stopping).await {
         // Without cursors nothing may be deleted, but how far behind the store is must still be told.
-        let read = worker::cursors(&store).await.ok();
+        let read = match keeper.journals() {
+            Ok(journals) => store.cursors(journals).await.ok(),
+            Err(error) => {
+                tracing::error!(%error, "the journals cannot be listed");
+                None
+            }
+        };
         // A power cut may take back the last commits; what they covered must not be deleted already.
         let durable = !keeper.deletes_soon() || store.make_durable().await.is_ok();
         let may_delete = read.is_some() && durable;
@@ -143,7 +148,7 @@ pub(super) async fn fold_visitors(store: Store, metrics: Metrics, health: Health
     while beat(FOLD_VISITORS_EVERY, &mut stopping).await {
         if let Err(error) = fold_all_visitors(&store, &metrics, &stopping).await {
             metrics.visitors_fold_failures.inc();
-            tracing::warn!(%error, "visitors were not folded; reports count them from the queue");
+            tracing::warn!(%error, "visitors were not folded; reports count them from the raw clicks");
         }
     }
 }
@@ -153,9 +158,10 @@ async fn fold_all_visitors(store: &Store, metrics: &Metrics, stopping: &Stopping
         // Told before they are folded: while folding fails, the figure grows.
         let waiting = store.unfolded_clicks().await?;
         metrics.visitors_unfolded_clicks.set(waiting);
-        if waiting == 0 || stopping.is_set() || !store.fold_visitors().await? {
+        if waiting == 0 || stopping.is_set() {
             return Ok(());
         }
+        store.fold_visitors().await?;
     }
 }
 
@@ -248,22 +254,6 @@ pub(super) async fn forget_rejections(store: Store, clock: Clock, health: Health
         }
         if !beat(FORGET_REJECTIONS_EVERY, &mut stopping).await {
             return;
-        }
-    }
-}
-
-/// The store's cursors, as soon as it tells them; `None` when the process ends first.
-pub(super) async fn first_cursors(store: &Store, health: &Health, stopping: &mut Stopping) -> Option<Cursors> {
-    if !health.wait_until_whole(stopping).await {
-        return None;
-    }
-    loop {
-        match worker::cursors(store).await {
-            Ok(cursors) => return Some(cursors),
-            Err(error) => tracing::error!(%error, "the cursors cannot be read; nothing is committed until they can"),
-        }
-        if !beat(TEND_JOURNALS_EVERY, stopping).await {
-            return None;
         }
     }
 }
