@@ -52,9 +52,10 @@ pub async fn start(config: &Config, roles: Roles, clock: Clock) -> Result<Runnin
     let countries = wanted.map(Countries::open).transpose()?;
     let data_dir = DataDir::take(&config.data_dir)?;
     let secrets = data_dir.secrets(config.secrets.as_ref())?;
-    let snapshot = match roles.need_links() {
-        true => opening::read_snapshot(&data_dir, &clock).await,
-        false => None,
+    let snapshot = if roles.need_links() {
+        opening::read_snapshot(&data_dir, &clock).await
+    } else {
+        None
     };
     let metrics = Metrics::new();
     let redis = scale::redis(config, &metrics)?;
@@ -85,9 +86,16 @@ pub async fn start(config: &Config, roles: Roles, clock: Clock) -> Result<Runnin
     let probes = listeners::probes(config, probes)?;
     let mut lasting = JoinSet::new();
     lasting.spawn(probes.run);
-    lasting.spawn(tasks::feel_store(shared.store.clone(), shared.metrics.clone()));
+    let feel_store = tasks::feel_store(shared.store.clone(), shared.metrics.clone());
     let mut background = JoinSet::new();
-    background.spawn(shared.open(roles, from_snapshot).await?);
+    if config.database_url.is_some() {
+        lasting.spawn(feel_store);
+        background.spawn(shared.open(roles, from_snapshot).await?);
+    } else {
+        // A file that is just being made is left alone.
+        background.spawn(shared.open(roles, from_snapshot).await?);
+        lasting.spawn(feel_store);
+    }
 
     // A worker that reads a stream has nothing to do with journals.
     let has_journals = roles.need_links() || config.redis_urls.is_none();

@@ -59,9 +59,13 @@ const fn name(up: bool) -> &'static str {
 /// Ready as long as redirects can be served: links are in memory and the journal is local, so a store or a Redis that is
 /// down is named, and changes nothing. Not ready while a node without a snapshot waits for the store.
 async fn readyz(probes: web::Data<Probes>) -> HttpResponse {
-    let answers = tokio::time::timeout(STORE_PATIENCE, probes.store.answers()).await;
     let orphans = probes.catalog.orphans();
     let (serving, whole) = (probes.health.is_serving(), probes.health.is_whole());
+    // A store that is just being made is left alone.
+    let answers = serving && {
+        let asked = tokio::time::timeout(STORE_PATIENCE, probes.store.answers());
+        asked.await.unwrap_or(false)
+    };
     let mut told = json!({
         "status": if serving { "ready" } else { "waiting for the store" },
         "roles": {
@@ -71,7 +75,7 @@ async fn readyz(probes: web::Data<Probes>) -> HttpResponse {
         },
         "links_loaded": probes.catalog.links_loaded(),
         "orphaned_links": orphans.count(),
-        "store": name(answers.unwrap_or(false)),
+        "store": name(answers),
         "from_snapshot": serving && !whole && probes.roles.need_links(),
     });
     if orphans.count() > 0 {

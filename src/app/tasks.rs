@@ -24,7 +24,7 @@ const FEEL_STORE_EVERY: Duration = Duration::from_millis(500);
 const SALTS_EVERY: Duration = Duration::from_secs(600);
 /// After a failure; until then this node may have to use a salt of its own.
 const SALTS_AGAIN_AFTER: Duration = Duration::from_secs(5);
-/// Reports read what is not folded from the raw clicks, so this may be slow; every fold rewrites the sets it touches.
+/// Reports add what is not folded yet, so this may be slow; every fold rewrites the sets it touches.
 const FOLD_VISITORS_EVERY: Duration = Duration::from_secs(5);
 const COUNT_AGENTS_EVERY: Duration = Duration::from_secs(60);
 /// A snapshot of a million links takes about a second of one core.
@@ -71,16 +71,24 @@ pub(super) async fn keep_journals(keeper: Keeper, store: Store, clock: Clock, mu
 
 /// Keeps knowing whether the store is there. Goes on until the very end: what drains must not wait for a store that is not.
 pub(super) async fn feel_store(store: Store, metrics: Metrics) {
-    let mut up = None;
+    // How a start comes along is told by whoever starts.
+    let (mut was_up, mut said) = (false, false);
     loop {
         let felt = store.feel().await;
         metrics.store_up.set(felt.is_ok().into());
         match felt {
-            Ok(()) if up == Some(false) => tracing::info!("the store answers again"),
-            Err(error) if up != Some(false) => tracing::error!(%error, "the store does not answer"),
-            _ => {}
+            Ok(()) => {
+                if said {
+                    tracing::info!("the store answers again");
+                }
+                (was_up, said) = (true, false);
+            }
+            Err(error) if was_up && !said => {
+                tracing::error!(%error, "the store does not answer");
+                said = true;
+            }
+            Err(_) => {}
         }
-        up = Some(metrics.store_up.get() == 1);
         tokio::time::sleep(FEEL_STORE_EVERY).await;
     }
 }
@@ -132,7 +140,7 @@ pub(super) async fn keep_salts(
     }
 }
 
-/// Folds clicks into each day's visitors, behind the worker.
+/// Folds clicks into each day's visitors, behind the worker. Of many processes one at a time does.
 pub(super) async fn fold_visitors(store: Store, metrics: Metrics, health: Health, mut stopping: Stopping) {
     if !health.wait_until_whole(&mut stopping).await {
         return;

@@ -7,6 +7,8 @@ mod orphans;
 mod rows;
 mod salts;
 mod snapshot;
+#[cfg(test)]
+mod snapshot_tests;
 mod tables;
 
 use std::collections::HashSet;

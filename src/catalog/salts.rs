@@ -11,20 +11,11 @@ use crate::store::SALT_DAYS_KEPT;
 pub(super) type Salt = [u8; 16];
 
 /// The salts in force.
+#[derive(Default)]
 pub struct Salts {
     by_day: ArcSwap<BTreeMap<i64, Salt>>,
-    /// For days whose shared salt this node does not have; drawn anew every day, so that no more than a day can be
-    /// told from it.
-    own: ArcSwap<(i64, Salt)>,
-}
-
-impl Default for Salts {
-    fn default() -> Self {
-        Self {
-            by_day: ArcSwap::default(),
-            own: ArcSwap::from_pointee((i64::MIN, draw())),
-        }
-    }
+    /// For days whose shared salt this node does not have; drawn when they are needed, and kept in memory only.
+    own: ArcSwap<BTreeMap<i64, Salt>>,
 }
 
 fn draw() -> Salt {
@@ -55,13 +46,16 @@ impl Salts {
 
     /// Destroys what is too old by `today`, whether the store answers or not.
     pub fn begin_day(&self, today: i64) {
-        let by_day = self.by_day.load();
-        if by_day.keys().any(|day| *day < today - SALT_DAYS_KEPT) {
-            let kept = by_day.range(today - SALT_DAYS_KEPT..);
-            self.load(kept.map(|(day, salt)| (*day, *salt)).collect());
-        }
-        if self.own.load().0 != today {
-            self.own.store(Arc::new((today, draw())));
+        let oldest = today - SALT_DAYS_KEPT;
+        for salts in [&self.by_day, &self.own] {
+            if salts.load().keys().any(|day| *day < oldest) {
+                salts.rcu(|salts| {
+                    salts
+                        .range(oldest..)
+                        .map(|(day, salt)| (*day, *salt))
+                        .collect::<BTreeMap<_, _>>()
+                });
+            }
         }
     }
 
@@ -69,8 +63,23 @@ impl Salts {
     pub fn of_day(&self, day: i64) -> (Salt, bool) {
         match self.by_day.load().get(&day) {
             Some(salt) => (*salt, false),
-            None => (self.own.load().1, true),
+            None => (self.own_of_day(day), true),
         }
+    }
+
+    fn own_of_day(&self, day: i64) -> Salt {
+        let known = |salts: &BTreeMap<i64, Salt>| salts.get(&day).copied();
+        if let Some(salt) = known(&self.own.load()) {
+            return salt;
+        }
+        let drawn = draw();
+        self.own.rcu(|salts| {
+            let mut salts = (**salts).clone();
+            // Another thread may have been faster.
+            salts.entry(day).or_insert(drawn);
+            salts
+        });
+        known(&self.own.load()).unwrap_or(drawn)
     }
 
     pub(super) fn all(&self) -> Arc<BTreeMap<i64, Salt>> {
@@ -89,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn salts_are_destroyed_in_time_without_a_store_and_a_nodes_own_lasts_a_day() {
+    fn salts_are_destroyed_in_time_without_a_store_and_so_are_a_nodes_own() {
         let salts = Salts::default();
         salts.set(&(10..=14).map(|day| (day, draw_salt())).collect());
         salts.begin_day(12);
@@ -97,11 +106,13 @@ mod tests {
         salts.begin_day(13);
         assert_eq!(salts.days(), [11, 12, 13, 14]);
         assert!(salts.of_day(10).1 && !salts.of_day(14).1);
-        let own = salts.of_day(10).0;
-        salts.begin_day(13);
-        assert_eq!(salts.of_day(10).0, own);
-        salts.begin_day(15);
-        assert_ne!(salts.of_day(15).0, own);
+        let own = salts.of_day(20);
+        assert!(own.1);
+        salts.begin_day(22);
+        assert_eq!(salts.of_day(20), own);
+        salts.begin_day(23);
+        assert_ne!(salts.of_day(20).0, own.0);
+        assert_ne!(salts.of_day(21).0, salts.of_day(22).0);
     }
 
     #[test]
