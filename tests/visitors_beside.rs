@@ -69,7 +69,11 @@ impl Clicker {
             human: class == ClickClass::Human,
             reason,
             // Every third visit is one of a few visitors who come again and again.
-            visitor: if seq % 3 == 0 { place } else { self.number * 1_000_000 + seq },
+            visitor: if seq % 3 == 0 {
+                place
+            } else {
+                self.number * 1_000_000 + seq
+            },
             country: "DE".into(),
             user_agent: text.into(),
             agent,
@@ -148,7 +152,9 @@ fn two_that_fold_at_once_beside_workers_lose_no_visitor() {
         }
         let mut folders = Vec::new();
         for _ in 0..2 {
-            let store = Store::open(&engine::location(dir.path())).await.expect("the store opens");
+            let store = Store::open(&engine::location(dir.path()))
+                .await
+                .expect("the store opens");
             folders.push(tokio::spawn(fold_until(store, Arc::clone(&done))));
         }
         let working = workers.into_iter().map(|mut worker| {
@@ -201,11 +207,15 @@ fn a_reclassification_beside_workers_and_folds_counts_every_click_once() {
             let worker = Clicker::new(dir.path(), number, AGENT_DATA_VERSION, agents::read(PROGRAM)).await;
             others.push(tokio::spawn(worker.commit_until(Arc::clone(&done))));
         }
-        let folding = Store::open(&engine::location(dir.path())).await.expect("the store opens");
+        let folding = Store::open(&engine::location(dir.path()))
+            .await
+            .expect("the store opens");
         let folder = tokio::spawn(fold_until(folding, Arc::clone(&done)));
         let mut moved = Vec::new();
         for all in [false, true, true] {
-            let told = worker::reclassify(&store, all, |_| ()).await.expect("it comes to its end");
+            let told = worker::reclassify(&store, all, |_| ())
+                .await
+                .expect("it comes to its end");
             moved.push((told.moved.to_people, told.moved.to_programs));
         }
         done.store(true, Ordering::SeqCst);
