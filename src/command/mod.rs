@@ -54,7 +54,7 @@ pub enum Failure {
         source: std::io::Error,
     },
     /// Two of them would undo each other's work.
-    #[error("another `linkledger reclassify` is under way in this data directory")]
+    #[error("another `linkledger reclassify` is under way on this store")]
     UnderWay,
     /// There is nothing to work on.
     #[error("there is no store in {0}; start `linkledger` once, or name another LINKLEDGER_DATA_DIR")]
