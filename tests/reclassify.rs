@@ -250,8 +250,8 @@ fn only_one_runs_at_a_time() {
     // On another machine there is another file, and the same Postgres.
     if engine::on_postgres() {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        let store = Store::open(&engine::location(&service.dir));
-        let store = runtime.block_on(store).expect("the store opens");
+        let location = engine::location(&service.dir);
+        let store = runtime.block_on(Store::open(&location)).expect("the store opens");
         let claim = runtime.block_on(store.claim_reclassification()).expect("an answer");
         assert!(claim.is_some());
         let told = complaint(&run(&service.dir, &["reclassify"]));
