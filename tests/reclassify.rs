@@ -5,6 +5,7 @@ mod harness;
 use std::process::{Child, Stdio};
 
 use harness::books::Books;
+use harness::engine;
 use harness::http::{Request, ask};
 use harness::process::{command, complaint, run};
 use harness::service::Service;
@@ -13,6 +14,7 @@ use harness::wait_until;
 use linkledger::agents::AGENT_DATA_VERSION;
 use linkledger::clock::Clock;
 use linkledger::domain::time::Instant;
+use linkledger::store::Store;
 use serde_json::Value;
 
 const RANGE: &str = "from=2026-10-01&to=2026-11-30&limit=10000";
@@ -245,6 +247,20 @@ fn only_one_runs_at_a_time() {
     let told = complaint(&run(&service.dir, &["reclassify"]));
     assert!(told.contains("another `linkledger reclassify`"), "{told}");
     drop(lock);
-    assert!(run(&service.dir, &["reclassify"]).status.success());
+    // On another machine there is another file, and the same Postgres.
+    if engine::on_postgres() {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let location = engine::location(&service.dir);
+        let store = runtime.block_on(Store::open(&location)).expect("the store opens");
+        let claim = runtime.block_on(store.claim_reclassification()).expect("an answer");
+        assert!(claim.is_some());
+        let told = complaint(&run(&service.dir, &["reclassify"]));
+        assert!(told.contains("another `linkledger reclassify`"), "{told}");
+        drop(claim);
+        runtime.block_on(store.close());
+    }
+    harness::wait_until("nobody claims it", || {
+        run(&service.dir, &["reclassify"]).status.success()
+    });
     service.stop();
 }

@@ -58,7 +58,7 @@ pub enum Failure {
         source: std::io::Error,
     },
     /// Two of them would undo each other's work.
-    #[error("another `linkledger reclassify` is under way in this data directory")]
+    #[error("another `linkledger reclassify` is under way on this store")]
     UnderWay,
     /// There are no streams without Redis.
     #[error("there are no streams: LINKLEDGER_REDIS_URL is not set")]

@@ -69,6 +69,7 @@ pub use kept_answers::{Answer, Answering, ONCE_HEADER, OnceKey};
 pub use keys::ApiKey;
 pub use link_history::{Change, LinkEntry};
 pub use links::{Link, LinkDraft, LinkEdit, MintTerms, PostChoice, SlugPolicy};
+pub use locks::Claim;
 pub use post_metrics::PostMetrics;
 pub use posts::Post;
 pub use promo_codes::PromoCode;

@@ -23,7 +23,11 @@ pub(super) async fn check(conn: &mut AnyConnection, told_max: usize) -> Result<V
         let stale = stale_links(conn, day * DAY_MS, (day + 1) * DAY_MS).await?;
         let recounted = recount(conn, day, |link| !stale.contains(&link)).await?;
         let mut told = stored(conn, day).await?;
-        for (link, visitors) in waiting(conn, day, day + 1).await?.remove(&day).unwrap_or_default() {
+        for (link, visitors) in waiting(&mut *conn, day, day + 1)
+            .await?
+            .remove(&day)
+            .unwrap_or_default()
+        {
             told.entry(link).or_default().unite(&visitors);
         }
         told.retain(|link, _| !stale.contains(link));

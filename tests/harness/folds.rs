@@ -3,10 +3,11 @@
 use super::books::Books;
 
 impl Books {
-    /// Undoes every fold.
+    /// Undoes every fold; there must be some.
     pub(crate) fn unfold(&self) {
-        self.wait_again();
+        // First: what the service folds meanwhile is not lost then.
         self.tamper("DELETE FROM visitor_days");
+        self.wait_again();
     }
 
     /// Whatever raw clicks of people there are waits (again) to be folded, in several rows of the queue.

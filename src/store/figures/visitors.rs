@@ -156,7 +156,7 @@ impl Store {
 
     /// Visitors that wait to be folded, by UTC day and link, of the links that are asked for: with their keys.
     async fn waiting(&self, question: &Question, from: i64, to: i64) -> Result<Vec<Waiting>, StoreError> {
-        let mut days = waiting(&mut *self.control.acquire().await?, from, to).await?;
+        let mut days = waiting(&self.control, from, to).await?;
         let links: BTreeSet<i64> = days.values().flat_map(|sets| sets.keys().copied()).collect();
         let links: Vec<i64> = links.into_iter().collect();
         let mut asked = Vec::new();
