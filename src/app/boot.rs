@@ -112,6 +112,15 @@ pub async fn start(config: &Config, roles: Roles, clock: Clock) -> Result<Runnin
     }
 
     if roles.worker {
+        // Before its first commit, so that today's clicks do not begin in the default partition.
+        tasks::make_partitions(&store, &metrics, &clock).await;
+        background.spawn(tasks::keep_partitions(
+            store.clone(),
+            metrics.clone(),
+            clock.clone(),
+            config.clicks_retention_days,
+            stopping.clone(),
+        ));
         let cursors = worker::cursors(&store).await?;
         let worker = Worker {
             store: store.clone(),
