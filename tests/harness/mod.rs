@@ -13,6 +13,7 @@ pub(crate) mod http;
 pub(crate) mod metrics;
 pub(crate) mod mmdb;
 pub(crate) mod process;
+pub(crate) mod servers;
 pub(crate) mod service;
 pub(crate) mod shop;
 pub(crate) mod tally;
