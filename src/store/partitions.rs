@@ -69,12 +69,12 @@ impl Store {
     }
 }
 
+/// Asked of the catalogue's rows and not of `to_regclass`, which answers from a cache that waiting for the advisory lock
+/// does not refresh.
 async fn is_there(tx: &mut Tx, name: &str) -> Result<bool, StoreError> {
-    let (there,): (bool,) = tx
-        .query("SELECT to_regclass($1) IS NOT NULL")
-        .bind(name)
-        .one()
-        .await?;
+    let sql = "SELECT EXISTS (SELECT 1 FROM pg_class WHERE relname = $1
+        AND relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'clicks'::regclass))";
+    let (there,): (bool,) = tx.query(sql).bind(name).one().await?;
     Ok(there)
 }
 
