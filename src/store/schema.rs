@@ -13,8 +13,13 @@ const SQLITE: &[(i64, &str, &str)] = &[
     (2, "product", include_str!("../../migrations/sqlite/0002_product.sql")),
     (3, "visitors", include_str!("../../migrations/sqlite/0003_visitors.sql")),
     (
+        4,
+        "unfolded visits",
+        include_str!("../../migrations/sqlite/0004_unfolded_visits.sql"),
+    ),
+    (
         5,
-        "sealed_days",
+        "sealed days",
         include_str!("../../migrations/sqlite/0005_sealed_days.sql"),
     ),
 ];

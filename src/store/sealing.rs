@@ -15,16 +15,13 @@
 //! # What it never does
 //! It never drops what it could not compare, and never waits long while others wait for it.
 
-use std::collections::{BTreeMap, HashMap};
-
-use futures_util::TryStreamExt as _;
+use std::collections::HashMap;
 
 use super::commit::{FacetTexts, facet_id, facet_texts};
 use super::partitions::partition;
-use super::visitors::stored;
+use super::visitors::{RAW, Sets, insert, stored};
 use super::{Store, StoreError, Tx, Work};
 use crate::domain::time::{DAY_MS, Instant, QUARTER_MS};
-use crate::domain::visitors::VisitorSet;
 use crate::store::engine::{Bulk, Engine};
 
 /// A day whose retention is over.
@@ -216,37 +213,25 @@ async fn mismatch(tx: &mut Tx, utc_day: i64, (clicks, human): (i64, i64)) -> Res
     visitors_mismatch(tx, utc_day).await
 }
 
-/// Where a day's visitors are not those of its raw clicks. The day's stored sets lie in memory, and one recounted one.
+/// Where a day's visitors are not those of its raw clicks. The day's sets lie in memory, stored and recounted.
 async fn visitors_mismatch(tx: &mut Tx, utc_day: i64) -> Result<Option<String>, StoreError> {
+    let (mut told, mut recounted) = (Sets::new(), Sets::new());
     let sql = "SELECT link_id, sketch FROM visitor_days WHERE utc_day = $1";
-    let sets: Vec<(i64, Vec<u8>)> = tx.query(sql).bind(utc_day).all().await?;
-    let mut sets: BTreeMap<i64, Vec<u8>> = sets.into_iter().collect();
-    let mut differs = |link: i64, recounted: &VisitorSet| -> Result<bool, StoreError> {
-        let told = sets.remove(&link);
-        Ok(told.map(|bytes| stored(&bytes)).transpose()?.as_ref() != Some(recounted))
+    let query = tx.query(sql).bind(utc_day);
+    let take = |(link, sketch): (i64, Vec<u8>)| {
+        told.insert(link, stored(&sketch)?);
+        Ok(())
     };
-    let told = |link: i64| format!("link number {link}: its visitors are not those of its raw clicks");
-    let Tx::Postgres(conn) = tx else { return Ok(None) };
-    let sql = "SELECT DISTINCT link_id, visitor FROM clicks
-        WHERE at_ms >= $1 AND at_ms < $2 AND class = 0 ORDER BY link_id";
-    let query = sqlx::query_as::<_, (i64, i64)>(sql).bind(utc_day * DAY_MS);
-    let mut rows = query.bind((utc_day + 1) * DAY_MS).fetch(&mut **conn);
-    let mut open: Option<(i64, VisitorSet)> = None;
-    while let Some((link, visitor)) = rows.try_next().await? {
-        if let Some((done, set)) = open.take_if(|(open, _)| *open != link)
-            && differs(done, &set)?
-        {
-            return Ok(Some(told(done)));
-        }
-        let (_, set) = open.get_or_insert_with(|| (link, VisitorSet::default()));
-        set.insert(visitor.cast_unsigned());
-    }
-    if let Some((done, set)) = open
-        && differs(done, &set)?
-    {
-        return Ok(Some(told(done)));
-    }
-    Ok(sets.into_keys().next().map(told))
+    query.each(take).await?;
+    let query = tx.query(RAW).bind(utc_day * DAY_MS).bind((utc_day + 1) * DAY_MS);
+    let take = |(link, visitor)| {
+        insert(&mut recounted, link, visitor);
+        Ok(())
+    };
+    query.each(take).await?;
+    let mut links = told.keys().chain(recounted.keys());
+    let differing = links.find(|link| told.get(link) != recounted.get(link));
+    Ok(differing.map(|link| format!("link number {link}: its visitors are not those of its raw clicks")))
 }
 
 /// Keeps what reports tell orders apart by, of clicks that earned one.
