@@ -9,6 +9,7 @@ pub(crate) mod api;
 pub(crate) mod books;
 pub(crate) mod campaign;
 pub(crate) mod desk;
+pub(crate) mod engine;
 pub(crate) mod history;
 pub(crate) mod http;
 pub(crate) mod metrics;
