@@ -3,6 +3,8 @@
 mod boot;
 mod files;
 mod listeners;
+mod partitions;
+mod scale;
 mod tasks;
 
 use std::net::SocketAddr;
@@ -104,6 +106,9 @@ pub enum StartError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The addresses of Redis.
+    #[error("LINKLEDGER_REDIS_URL: {0}")]
+    Redis(String),
     /// The journals.
     #[error(transparent)]
     Journal(#[from] JournalError),

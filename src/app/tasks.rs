@@ -9,13 +9,11 @@ use actix_web::web;
 use crate::agents::AGENT_DATA_VERSION;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::domain::time::{DAY_MS, Instant};
 use crate::metrics::Metrics;
 use crate::redirect::{Redirector, Salts, draw_salt};
 use crate::shutdown::Stopping;
-use crate::store::{Sealing, Store, StoreError};
-use crate::stream::Keeper;
-use crate::worker;
+use crate::store::{Store, StoreError};
+use crate::stream::{CursorSource as _, Keeper};
 
 const TEND_JOURNALS_EVERY: Duration = Duration::from_secs(1);
 /// Changes made by this process are in force at once; this is for those of others (`key create`, a
@@ -25,14 +23,12 @@ const SALTS_EVERY: Duration = Duration::from_secs(600);
 /// Reports add what is not folded yet, so this may be slow; every fold rewrites the sets it touches.
 const FOLD_VISITORS_EVERY: Duration = Duration::from_secs(5);
 const COUNT_AGENTS_EVERY: Duration = Duration::from_secs(60);
-/// Partitions are made days ahead, so a beat may fail.
-const KEEP_PARTITIONS_EVERY: Duration = Duration::from_secs(600);
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(60);
 const FORGET_REJECTIONS_EVERY: Duration = Duration::from_secs(3600);
 const FORGET_CLIENTS_EVERY: Duration = Duration::from_secs(60);
 
 /// Waits for the next beat; `false` when the process is ending.
-async fn beat(every: Duration, stopping: &mut Stopping) -> bool {
+pub(super) async fn beat(every: Duration, stopping: &mut Stopping) -> bool {
     tokio::select! {
         () = tokio::time::sleep(every) => true,
         () = stopping.wait() => false,
@@ -44,7 +40,13 @@ pub(super) async fn keep_journals(keeper: Keeper, store: Store, clock: Clock, mu
     let mut cursors = Arc::new(crate::stream::Cursors::new());
     while beat(TEND_JOURNALS_EVERY, &mut stopping).await {
         // Without cursors nothing may be deleted, but how far behind the store is must still be told.
-        let read = worker::cursors(&store).await.ok();
+        let read = match keeper.journals() {
+            Ok(journals) => store.cursors(journals).await.ok(),
+            Err(error) => {
+                tracing::error!(%error, "the journals cannot be listed");
+                None
+            }
+        };
         // A power cut may take back the last commits; what they covered must not be deleted already.
         let durable = !keeper.deletes_soon() || store.make_durable().await.is_ok();
         let may_delete = read.is_some() && durable;
@@ -119,69 +121,6 @@ pub(super) async fn count_outdated_agents(store: Store, metrics: Metrics, mut st
             return;
         }
     }
-}
-
-/// Makes the partitions of raw clicks ahead. Without them clicks go to the default one, so this never stops anybody.
-pub(super) async fn make_partitions(store: &Store, metrics: &Metrics, clock: &Clock) {
-    match store.make_partitions(clock.now()).await {
-        Ok(partitions) => {
-            for name in partitions.made {
-                tracing::info!(name, "a partition of raw clicks was made");
-            }
-            for day in partitions.left_in_default {
-                tracing::warn!(%day, "this day gets no partition: clicks of it lie in the default one already");
-            }
-        }
-        Err(error) => {
-            metrics.partition_failures.inc();
-            tracing::warn!(%error, "partitions of raw clicks were not made; clicks go to the default one meanwhile");
-        }
-    }
-}
-
-/// Makes partitions ahead, and drops the days whose retention is over; 0 days keep everything.
-pub(super) async fn keep_partitions(
-    store: Store,
-    metrics: Metrics,
-    clock: Clock,
-    retention_days: u32,
-    mut stopping: Stopping,
-) {
-    loop {
-        make_partitions(&store, &metrics, &clock).await;
-        if retention_days > 0
-            && let Err(error) = seal_old_days(&store, &metrics, &clock, retention_days, &stopping).await
-        {
-            tracing::warn!(%error, "old raw clicks were not dropped");
-        }
-        if !beat(KEEP_PARTITIONS_EVERY, &mut stopping).await {
-            return;
-        }
-    }
-}
-
-async fn seal_old_days(
-    store: &Store,
-    metrics: &Metrics,
-    clock: &Clock,
-    retention_days: u32,
-    stopping: &Stopping,
-) -> Result<(), StoreError> {
-    for old in store.days_to_seal(clock.now(), retention_days).await? {
-        if stopping.is_set() {
-            break;
-        }
-        let day = Instant::from_ms(old.utc_day * DAY_MS);
-        match store.seal_day(old, clock.now()).await? {
-            Sealing::Sealed(clicks) => tracing::info!(%day, clicks, "raw clicks past their retention were dropped"),
-            Sealing::Waits(what) => tracing::info!(%day, what, "raw clicks past their retention wait to be dropped"),
-            Sealing::Mismatch(mismatch) => {
-                metrics.seal_mismatches.inc();
-                tracing::error!(%day, mismatch, "raw clicks past their retention are kept: their counts do not agree");
-            }
-        }
-    }
-    Ok(())
 }
 
 pub(super) async fn write_snapshots(catalog: Arc<Catalog>, path: PathBuf, mut stopping: Stopping) {
