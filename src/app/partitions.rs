@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::health::Health;
 use super::tasks::beat;
 use crate::clock::Clock;
 use crate::domain::time::{DAY_MS, Instant};
@@ -31,40 +32,48 @@ pub(super) async fn make(store: &Store, metrics: &Metrics, clock: &Clock) {
 }
 
 /// Makes partitions ahead, and drops the days whose retention is over; 0 days keep everything.
-pub(super) async fn keep(store: Store, metrics: Metrics, clock: Clock, retention_days: u32, mut stopping: Stopping) {
-    loop {
-        make(&store, &metrics, &clock).await;
-        if retention_days > 0
-            && let Err(error) = seal_old_days(&store, &metrics, &clock, retention_days, &stopping).await
-        {
-            tracing::warn!(%error, "old raw clicks were not dropped");
-        }
-        if !beat(KEEP_EVERY, &mut stopping).await {
-            return;
-        }
-    }
+pub(super) struct Keeper {
+    pub(super) store: Store,
+    pub(super) metrics: Metrics,
+    pub(super) clock: Clock,
+    pub(super) retention_days: u32,
 }
 
-async fn seal_old_days(
-    store: &Store,
-    metrics: &Metrics,
-    clock: &Clock,
-    retention_days: u32,
-    stopping: &Stopping,
-) -> Result<(), StoreError> {
-    for old in store.days_to_seal(clock.now(), retention_days).await? {
-        if stopping.is_set() {
-            break;
+impl Keeper {
+    pub(super) async fn run(self, health: Health, mut stopping: Stopping) {
+        if !health.wait_until_whole(&mut stopping).await {
+            return;
         }
-        let day = Instant::from_ms(old.utc_day * DAY_MS);
-        match store.seal_day(old, clock.now()).await? {
-            Sealing::Sealed(clicks) => tracing::info!(%day, clicks, "raw clicks past their retention were dropped"),
-            Sealing::Waits(what) => tracing::info!(%day, what, "raw clicks past their retention wait to be dropped"),
-            Sealing::Mismatch(mismatch) => {
-                metrics.seal_mismatches.inc();
-                tracing::error!(%day, mismatch, "raw clicks past their retention are kept: their counts do not agree");
+        loop {
+            make(&self.store, &self.metrics, &self.clock).await;
+            if self.retention_days > 0
+                && let Err(error) = self.seal_old_days(&stopping).await
+            {
+                tracing::warn!(%error, "old raw clicks were not dropped");
+            }
+            if !beat(KEEP_EVERY, &mut stopping).await {
+                return;
             }
         }
     }
-    Ok(())
+
+    async fn seal_old_days(&self, stopping: &Stopping) -> Result<(), StoreError> {
+        for old in self.store.days_to_seal(self.clock.now(), self.retention_days).await? {
+            if stopping.is_set() {
+                break;
+            }
+            let day = Instant::from_ms(old.utc_day * DAY_MS);
+            match self.store.seal_day(old, self.clock.now()).await? {
+                Sealing::Sealed(clicks) => tracing::info!(%day, clicks, "raw clicks past their retention were dropped"),
+                Sealing::Waits(what) => {
+                    tracing::info!(%day, what, "raw clicks past their retention wait to be dropped")
+                }
+                Sealing::Mismatch(mismatch) => {
+                    self.metrics.seal_mismatches.inc();
+                    tracing::error!(%day, mismatch, "raw clicks past their retention are kept: their counts do not agree");
+                }
+            }
+        }
+        Ok(())
+    }
 }

@@ -51,12 +51,16 @@ impl Pipeline {
     }
 
     /// Commits what the streams hold, or without Redis what this directory's journals hold. `worker` is given its feed.
-    pub(super) fn work(&self, worker: Worker<()>, tasks: &mut JoinSet<()>, stopping: &Stopping) {
-        let stopping = stopping.clone();
+    pub(super) async fn work(self, worker: Worker<()>, stopping: Stopping) {
         match &self.redis {
-            Some(redis) => tasks.spawn(worker.on(self.stream(redis, all_shards())).run(stopping, DRAIN_FOR)),
-            None => tasks.spawn(worker.on(self.local()).run(stopping, DRAIN_FOR)),
-        };
+            Some(redis) => {
+                worker
+                    .on(self.stream(redis, all_shards()))
+                    .run(stopping, DRAIN_FOR)
+                    .await
+            }
+            None => worker.on(self.local()).run(stopping, DRAIN_FOR).await,
+        }
     }
 
     fn stream(&self, redis: &Redis, owned: OwnedShards) -> RedisFeed {
