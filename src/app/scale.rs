@@ -10,8 +10,8 @@ use crate::journal::JournalStats;
 use crate::metrics::Metrics;
 use crate::shutdown::Stopping;
 use crate::store::Store;
-use crate::stream::{Forwarder, LocalFeed, OwnedShards, Progress, Redis, RedisFeed, all_shards};
-use crate::worker::Worker;
+use crate::stream::{Forwarder, LocalFeed, OwnedShards, Progress, Redis, RedisFeed};
+use crate::worker::{Leases, Worker};
 
 /// The client of the configured Redis, if there is one.
 pub(super) fn redis(config: &Config, metrics: &Metrics) -> Result<Option<Redis>, StartError> {
@@ -38,7 +38,7 @@ impl Pipeline {
         }
     }
 
-    pub(super) fn forwarder(&self, redis: &Redis) -> Forwarder {
+    fn forwarder(&self, redis: &Redis) -> Forwarder {
         Forwarder::new(
             &self.root,
             Arc::clone(&self.stats),
@@ -54,10 +54,9 @@ impl Pipeline {
     pub(super) async fn work(self, worker: Worker<()>, stopping: Stopping) {
         match &self.redis {
             Some(redis) => {
-                worker
-                    .on(self.stream(redis, all_shards()))
-                    .run(stopping, DRAIN_FOR)
-                    .await
+                let (leases, owned) = Leases::new(self.store.clone(), self.shards);
+                let worker = worker.on(self.stream(redis, owned));
+                tokio::join!(worker.run(stopping.clone(), DRAIN_FOR), leases.keep(stopping));
             }
             None => worker.on(self.local()).run(stopping, DRAIN_FOR).await,
         }
