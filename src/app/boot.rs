@@ -11,7 +11,7 @@ use super::health::Health;
 use super::journals::Journals;
 use super::opening::{self, Opening, store_location};
 use super::scale::{self, Pipeline};
-use super::{Addresses, Roles, Running, StartError, listeners, probes, tasks};
+use super::{Addresses, Roles, Running, StartError, listeners, partitions, probes, tasks};
 use crate::agents::Agents;
 use crate::api::Api;
 use crate::catalog::Catalog;
@@ -269,6 +269,8 @@ impl Shared<'_> {
         let (health, mut stopping) = (self.health.clone(), self.stopping.clone());
         async move {
             if health.wait_until_whole(&mut stopping).await {
+                // Before the first commit, so that today's clicks do not begin in the default partition.
+                partitions::make(&worker.store, &worker.metrics, &worker.clock).await;
                 pipeline.work(worker, stopping).await;
             }
         }
@@ -295,5 +297,12 @@ impl Shared<'_> {
             health.clone(),
             self.stopping.clone(),
         ));
+        let keeper = partitions::Keeper {
+            store: store.clone(),
+            metrics: metrics.clone(),
+            clock: self.clock.clone(),
+            retention_days: self.config.clicks_retention_days,
+        };
+        background.spawn(keeper.run(health.clone(), self.stopping.clone()));
     }
 }

@@ -7,6 +7,7 @@ mod health;
 mod journals;
 mod listeners;
 mod opening;
+mod partitions;
 mod probes;
 mod scale;
 mod tasks;

@@ -36,7 +36,7 @@ const FORGET_REJECTIONS_EVERY: Duration = Duration::from_secs(3600);
 const FORGET_CLIENTS_EVERY: Duration = Duration::from_secs(60);
 
 /// Waits for the next beat; `false` when the process is ending.
-async fn beat(every: Duration, stopping: &mut Stopping) -> bool {
+pub(super) async fn beat(every: Duration, stopping: &mut Stopping) -> bool {
     tokio::select! {
         () = tokio::time::sleep(every) => true,
         () = stopping.wait() => false,

@@ -18,10 +18,18 @@ const SQLITE: &[(i64, &str, &str)] = &[
         "unfolded visits",
         include_str!("../../migrations/sqlite/0004_unfolded_visits.sql"),
     ),
+    (
+        5,
+        "sealed days",
+        include_str!("../../migrations/sqlite/0005_sealed_days.sql"),
+    ),
 ];
 
 /// The same of the Postgres schema.
-const POSTGRES: &[(i64, &str, &str)] = &[(1, "ledger", include_str!("../../migrations/postgres/0001_ledger.sql"))];
+const POSTGRES: &[(i64, &str, &str)] = &[
+    (1, "ledger", include_str!("../../migrations/postgres/0001_ledger.sql")),
+    (2, "views", include_str!("../../migrations/postgres/0002_views.sql")),
+];
 
 fn migrator(files: &[(i64, &'static str, &'static str)]) -> Migrator {
     let made = |&(version, description, sql): &(i64, &'static str, &'static str)| {
