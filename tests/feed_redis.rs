@@ -2,8 +2,14 @@
 
 mod harness;
 
-use harness::feeds::{Disk, Hand, Ledger, RedisRig, Rig, work_until};
+use std::time::Instant;
+
+use harness::PATIENCE;
+use harness::feeds::{Disk, Hand, Ledger, RedisRig, Rig, forwarder, stream, work_until};
+use harness::servers::cluster::RedisCluster;
+use harness::servers::redis::PrivateRedis;
 use linkledger::journal::JournalId;
+use linkledger::metrics::Metrics;
 
 const RECORDS: u64 = 9000;
 
@@ -191,4 +197,31 @@ async fn another_number_of_shards_needs_no_migration() {
     assert!(stage.keys().len() > before);
     stage.rig.reshard(&stage.disk, 2);
     stage.comes_out_even().await;
+}
+
+#[tokio::test]
+async fn a_master_of_a_cluster_that_dies_with_what_it_holds_costs_a_resend() {
+    let mut cluster = RedisCluster::new();
+    cluster.add_replica(0);
+    cluster.wait_until_whole();
+    let (mut disk, ledger) = (Disk::new(), Ledger::default());
+    let (urls, metrics, shards) = (cluster.urls(), Metrics::new(), 8);
+    let mut forwarder = forwarder(&urls, &disk, &ledger, shards, &metrics);
+    let has_some = |master: &PrivateRedis| master.ask::<i64>(&["DBSIZE"]) > 0;
+    let mut journals = Vec::new();
+    while !cluster.masters.iter().all(has_some) {
+        journals.push(disk.journal(1000));
+        forwarder.round().await;
+    }
+    cluster.masters[0].kill9();
+    let late = disk.journal(1000);
+    let mut hand = Hand::new(stream(&urls, &ledger, shards, &metrics), &ledger);
+    journals.push(late);
+    let started = Instant::now();
+    while journals.iter().any(|journal| ledger.cursor(*journal) < 1000) {
+        assert!(started.elapsed() < PATIENCE, "waited in vain for the replica");
+        forwarder.round().await;
+        hand.work().await;
+    }
+    assert!(journals.iter().all(|journal| ledger.records(*journal) == 1000));
 }

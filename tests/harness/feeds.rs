@@ -253,14 +253,10 @@ pub(crate) struct RedisRig {
 }
 
 impl RedisRig {
-    pub(crate) fn client(&self) -> Redis {
-        client(&self.redis, &self.metrics)
-    }
-
     /// A node with another setting for the number of shards takes over.
     pub(crate) fn reshard(&mut self, disk: &Disk, shards: u16) {
         self.shards = shards;
-        self.forwarder = forwarder(&self.redis, disk, &self.ledger, shards, &self.metrics);
+        self.forwarder = forwarder(&self.redis.url(), disk, &self.ledger, shards, &self.metrics);
     }
 
     /// Entries in all streams.
@@ -270,21 +266,26 @@ impl RedisRig {
     }
 }
 
-fn client(redis: &PrivateRedis, metrics: &Metrics) -> Redis {
-    let urls = RedisUrls::parse(&redis.url()).expect("a URL");
+fn client(urls: &str, metrics: &Metrics) -> Redis {
+    let urls = RedisUrls::parse(urls).expect("addresses");
     Redis::new(&urls, metrics.clone()).expect("a client")
 }
 
-fn forwarder(redis: &PrivateRedis, disk: &Disk, ledger: &Ledger, shards: u16, metrics: &Metrics) -> Forwarder {
+pub(crate) fn forwarder(urls: &str, disk: &Disk, ledger: &Ledger, shards: u16, metrics: &Metrics) -> Forwarder {
     Forwarder::new(
         disk.root(),
         Arc::clone(&disk.stats),
-        client(redis, metrics),
+        client(urls, metrics),
         Arc::new(ledger.clone()),
         shards,
         Progress::default(),
         metrics.clone(),
     )
+}
+
+pub(crate) fn stream(urls: &str, ledger: &Ledger, shards: u16, metrics: &Metrics) -> RedisFeed {
+    let (redis, source) = (client(urls, metrics), Arc::new(ledger.clone()));
+    RedisFeed::new(redis, source, all_shards(), shards, metrics.clone())
 }
 
 impl Rig for RedisRig {
@@ -293,7 +294,7 @@ impl Rig for RedisRig {
     fn new(disk: &Disk, ledger: &Ledger) -> Self {
         let (redis, metrics, shards) = (PrivateRedis::new(), Metrics::new(), 2);
         Self {
-            forwarder: forwarder(&redis, disk, ledger, shards, &metrics),
+            forwarder: forwarder(&redis.url(), disk, ledger, shards, &metrics),
             ledger: ledger.clone(),
             redis,
             metrics,
@@ -302,11 +303,12 @@ impl Rig for RedisRig {
     }
 
     fn feed(&self) -> RedisFeed {
-        let source = Arc::new(self.ledger.clone());
-        RedisFeed::new(self.client(), source, all_shards(), self.shards, self.metrics.clone())
+        stream(&self.redis.url(), &self.ledger, self.shards, &self.metrics)
     }
 
     async fn carry(&mut self) {
         self.forwarder.round().await;
+        // What it has spawned comes to run, too.
+        tokio::task::yield_now().await;
     }
 }

@@ -170,6 +170,14 @@ impl Process {
         );
     }
 
+    /// Waits until it dies by its own hand, at a fail point.
+    #[track_caller]
+    pub(crate) fn wait_for_abort(mut self) {
+        let status = wait_for("the child aborts", || self.child.try_wait().expect("a child"));
+        self.ended = Some(status);
+        assert_eq!(status.signal(), Some(6), "{}", self.complained());
+    }
+
     /// `kill -TERM`; the exit must follow.
     pub(crate) fn begin_to_terminate(&self) {
         let id = i32::try_from(self.child.id()).expect("a process id");

@@ -2,9 +2,12 @@
 //!
 //! Every command has an end: an answer, or an error after [`PATIENCE`]. After an error that says nothing about what
 //! became of the command (no answer in time, a lost connection, a server that is a replica now) the connection is thrown
-//! away and the next command makes a new one. Nothing here blocks on the server's side, so that one connection serves all.
+//! away and the next command makes a new one. That of a Cluster is many connections, and mends itself when one server is
+//! gone: it is thrown away after several such errors in a row. Nothing here blocks on the server's side, so that one
+//! connection serves all.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike as _, MultiplexedConnection};
@@ -18,6 +21,11 @@ use crate::metrics::Metrics;
 
 /// A command or a connection that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// A Cluster is asked for its plan by way of several servers, of which some may be dead.
+const CLUSTER_PATIENCE: Duration = Duration::from_secs(8);
+const CLUSTER_CONNECT_PATIENCE: Duration = Duration::from_secs(1);
+/// Errors in a row after which the connection to a Cluster is made anew.
+const CLUSTER_FAILURES: u32 = 5;
 /// In a Cluster the driver itself asks again so often when a slot has moved.
 const CLUSTER_RETRIES: u32 = 2;
 /// It waits between, in ms, at most.
@@ -32,6 +40,8 @@ pub struct Redis {
 struct Shared {
     servers: Servers,
     live: Mutex<Live>,
+    /// Errors since the last answer.
+    failures: AtomicU32,
     metrics: Metrics,
 }
 
@@ -68,7 +78,7 @@ impl Redis {
     pub fn new(urls: &RedisUrls, metrics: Metrics) -> RedisResult<Self> {
         let servers = if urls.is_cluster() {
             let builder = ClusterClient::builder(urls.expose())
-                .connection_timeout(PATIENCE)
+                .connection_timeout(CLUSTER_CONNECT_PATIENCE)
                 .response_timeout(PATIENCE)
                 .retries(CLUSTER_RETRIES)
                 .max_retry_wait(CLUSTER_RETRY_WAIT_MS);
@@ -81,6 +91,7 @@ impl Redis {
             shared: Arc::new(Shared {
                 servers,
                 live: Mutex::default(),
+                failures: AtomicU32::new(0),
                 metrics,
             }),
         })
@@ -121,7 +132,12 @@ impl Redis {
             Ok(Err(error)) => Err(error),
             Err(_) => Err(no_answer()),
         };
-        if outcome.as_ref().is_err_and(is_lost) {
+        if !outcome.as_ref().is_err_and(is_lost) {
+            self.shared.failures.store(0, Ordering::Relaxed);
+            return outcome;
+        }
+        let failures = self.shared.failures.fetch_add(1, Ordering::Relaxed) + 1;
+        if !self.is_cluster() || failures >= CLUSTER_FAILURES {
             let mut live = self.shared.live.lock().await;
             if live.generation == generation {
                 live.connection = None;
@@ -146,8 +162,10 @@ impl Redis {
                 Servers::Cluster(client) => Connection::Cluster(client.get_async_connection().await?),
             })
         };
-        let made = tokio::time::timeout(PATIENCE, connect).await;
+        let patience = if self.is_cluster() { CLUSTER_PATIENCE } else { PATIENCE };
+        let made = tokio::time::timeout(patience, connect).await;
         let connection = made.unwrap_or_else(|_| Err(no_answer()))?;
+        self.shared.failures.store(0, Ordering::Relaxed);
         live.generation += 1;
         live.connection = Some(connection.clone());
         Ok((connection, live.generation))
