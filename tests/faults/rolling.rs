@@ -1,0 +1,45 @@
+//! What is no fault at all: every node is replaced under load, with other settings than before.
+
+use super::matrix::rounds;
+use super::scene::{Backends, Scene};
+use crate::harness::process::complaint;
+
+fn roll(row: &'static str, backends: Backends) {
+    let mut scene = Scene::begin(row, backends);
+    for round in 0..rounds(1, 10) {
+        scene.round();
+        let threads = ["1", "3", "2"][round % 3];
+        let shards = ["5", "2", "3"][round % 3];
+        scene.fleet.set_all("LINKLEDGER_REDIRECT_THREADS", threads.to_owned());
+        scene.fleet.set_all("LINKLEDGER_STREAM_SHARDS", shards.to_owned());
+        for name in scene.fleet.names("") {
+            scene.fleet.terminate(name);
+            scene.answers(50);
+            scene.fleet.bring_up(name);
+            scene.answers(50);
+        }
+    }
+    // Nothing was killed, so not one click may be there that nobody was told of.
+    let figures = scene.end();
+    assert_eq!((figures.in_flight, figures.surplus), (0, 0), "{row}: {figures:?}");
+}
+
+#[test]
+fn full_nodes_are_replaced_under_load_and_the_books_are_equal_to_the_visitors() {
+    let row = "full_nodes_are_replaced_under_load_and_the_books_are_equal_to_the_visitors";
+    roll(row, Backends::without_redis());
+}
+
+#[test]
+fn a_data_directory_that_is_served_refuses_a_second_process() {
+    let row = "a_data_directory_that_is_served_refuses_a_second_process";
+    let mut scene = Scene::begin(row, Backends::without_redis());
+    for _ in 0..rounds(2, 10) {
+        scene.round();
+        let name = scene.chance.one_of(&scene.fleet.names(""));
+        let said = complaint(&scene.fleet.intrude(name));
+        assert!(said.contains("serves the data directory"), "{said}");
+        scene.answers(20);
+    }
+    scene.end();
+}
