@@ -79,7 +79,7 @@ pub async fn start(config: &Config, roles: Roles, clock: Clock) -> Result<Runnin
         let pool = journals.pool(config.redirect_threads)?;
         let server = listeners::redirect(config, redirector, pool)?;
         redirect_address = Some(server.address);
-        servers.push(server.handle);
+        servers.push((server.handle, server.gate));
         background.spawn(server.run);
     }
     let public_url = url_or(&config.public_url, redirect_address.unwrap_or(config.redirect_addr));
@@ -107,7 +107,7 @@ pub async fn start(config: &Config, roles: Roles, clock: Clock) -> Result<Runnin
         };
         let server = listener.serve(api)?;
         api_address = Some(server.address);
-        servers.push(server.handle);
+        servers.push((server.handle, server.gate));
         background.spawn(server.run);
     }
 

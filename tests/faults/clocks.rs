@@ -48,3 +48,9 @@ fn full_nodes_with_wrong_clocks_count_every_click_once() {
     let row = "full_nodes_with_wrong_clocks_count_every_click_once";
     wrong_clocks(row, Backends::without_redis, &[""]);
 }
+
+#[test]
+fn redirect_nodes_and_workers_with_wrong_clocks_count_every_click_once() {
+    let row = "redirect_nodes_and_workers_with_wrong_clocks_count_every_click_once";
+    wrong_clocks(row, || Backends::with_redis(&[]), &["redirect", "api", "worker"]);
+}

@@ -13,6 +13,7 @@
 mod harness;
 
 mod clocks;
+mod cluster;
 mod disk;
 mod fleet;
 mod judge;
@@ -23,6 +24,7 @@ mod log;
 mod matrix;
 mod orders;
 mod postgres;
+mod redis;
 mod rolling;
 mod scene;
 mod slot;

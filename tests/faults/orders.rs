@@ -76,3 +76,9 @@ fn full_nodes_count_an_order_once_that_ten_deliveries_bring_in_any_order() {
     let row = "full_nodes_count_an_order_once_that_ten_deliveries_bring_in_any_order";
     deliver(row, Backends::without_redis());
 }
+
+#[test]
+fn an_order_counts_once_that_ten_deliveries_bring_in_any_order_to_two_api_nodes() {
+    let row = "an_order_counts_once_that_ten_deliveries_bring_in_any_order_to_two_api_nodes";
+    deliver(row, Backends::with_redis(&[]));
+}

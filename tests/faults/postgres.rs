@@ -51,15 +51,19 @@ fn restored(row: &'static str, backends: Backends) {
 }
 
 macro_rules! rows {
-    ($($backends:expr, $fault:ident: $($name:ident)+;)+) => {$($(
+    ($($backends:expr, $fault:ident: $name:ident;)+) => {$(
         #[test]
         fn $name() {
             $fault(stringify!($name), $backends);
         }
-    )+)+};
+    )+};
 }
 
 rows! {
+    Backends::with_redis(&[]), down: nodes_answer_and_accept_while_the_database_is_down;
+    Backends::with_redis(&[]), stops_again_and_again: workers_count_once_when_the_database_stops_in_a_commit;
+    Backends::with_redis(&[]), frozen: nodes_answer_and_accept_while_the_database_is_frozen;
+    Backends::with_redis(&[]), restored: forwarders_send_again_what_a_restored_database_has_forgotten;
     Backends::without_redis(), down: full_nodes_answer_and_accept_while_the_database_is_down;
     Backends::without_redis(), stops_again_and_again: full_nodes_count_once_when_the_database_stops_in_a_commit;
     Backends::without_redis(), frozen: full_nodes_answer_and_accept_while_the_database_is_frozen;

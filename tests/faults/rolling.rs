@@ -31,6 +31,12 @@ fn full_nodes_are_replaced_under_load_and_the_books_are_equal_to_the_visitors() 
 }
 
 #[test]
+fn every_role_is_replaced_under_load_and_the_books_are_equal_to_the_visitors() {
+    let row = "every_role_is_replaced_under_load_and_the_books_are_equal_to_the_visitors";
+    roll(row, Backends::with_redis(&[]));
+}
+
+#[test]
 fn a_data_directory_that_is_served_refuses_a_second_process() {
     let row = "a_data_directory_that_is_served_refuses_a_second_process";
     let mut scene = Scene::begin(row, Backends::without_redis());
