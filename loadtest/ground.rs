@@ -1,5 +1,6 @@
-//! What both benches stand on: a data directory with a brand, influencers, a campaign and links in
-//! it, all made through the store's own calls, and what the system says of this process.
+//! What the benches stand on: a data directory with a brand, influencers, a campaign and links in
+//! it, all made through the store's own calls.
+#![allow(dead_code, reason = "each bench uses its own part")]
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -132,26 +133,4 @@ pub(crate) async fn links(store: &Store, count: usize) -> Outcome<Vec<LinkId>> {
     }
     bar.finish_and_clear();
     Ok(made)
-}
-
-/// A line of `/proc/self/status` in MiB, such as `VmRSS`.
-pub(crate) fn memory_mib(line: &str) -> Outcome<f64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let value = status.lines().find_map(|l| l.strip_prefix(line)?.strip_prefix(':'));
-    let kib: f64 = value
-        .and_then(|value| value.trim().strip_suffix(" kB")?.parse().ok())
-        .ok_or_else(|| format!("/proc/self/status has no {line}"))?;
-    Ok(kib / 1024.0)
-}
-
-/// CPU seconds of this process so far, all threads, user and system.
-pub(crate) fn cpu_seconds() -> Outcome<f64> {
-    /// Linux shows these times in hundredths of a second on every machine.
-    const TICKS_PER_SECOND: f64 = 100.0;
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    // The name, in brackets, may hold blanks; what follows does not.
-    let (_, after_name) = stat.rsplit_once(')').ok_or("/proc/self/stat cannot be read")?;
-    let fields: Vec<&str> = after_name.split_whitespace().collect();
-    let ticks = |place: usize| -> Outcome<f64> { Ok(fields.get(place).ok_or("/proc/self/stat is short")?.parse()?) };
-    Ok((ticks(11)? + ticks(12)?) / TICKS_PER_SECOND)
 }

@@ -5,6 +5,7 @@
 //! snapshot that the first run wrote when it stopped.
 
 mod ground;
+mod used;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -69,8 +70,8 @@ async fn mint(data_dir: &Path, count: usize) -> Outcome<()> {
 async fn measure(data_dir: &Path, started: Instant) -> Outcome<()> {
     let config = ground::config(data_dir.to_owned());
     let running = app::start(&config, Roles::ALL, Clock::system()).await?;
-    let (seconds, cpu) = (started.elapsed().as_secs_f64(), ground::cpu_seconds()?);
-    let (resident, peak) = (ground::memory_mib("VmRSS")?, ground::memory_mib("VmHWM")?);
+    let (seconds, cpu) = (started.elapsed().as_secs_f64(), used::of_this()?.cpu_seconds);
+    let (resident, peak) = (used::of_this()?.resident_mib, used::of_this()?.peak_mib);
     let links = running.catalog.links_loaded();
     println!("{seconds:>10.2}  s until every listener answers ({links} links loaded, {cpu:.2} s of CPU)");
     println!("{resident:>10.0}  MiB resident (VmRSS), {peak:.0} at most (VmHWM)");

@@ -21,7 +21,7 @@ const TEND_JOURNALS_EVERY: Duration = Duration::from_secs(1);
 /// restored store).
 const FOLLOW_FEED_EVERY: Duration = Duration::from_millis(500);
 const SALTS_EVERY: Duration = Duration::from_secs(600);
-/// Reports read what is not folded from the raw clicks, so this may be slow; every fold rewrites the sets it touches.
+/// Reports add what is not folded yet, so this may be slow; every fold rewrites the sets it touches.
 const FOLD_VISITORS_EVERY: Duration = Duration::from_secs(5);
 const COUNT_AGENTS_EVERY: Duration = Duration::from_secs(60);
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(60);
@@ -82,12 +82,12 @@ pub(super) async fn keep_salts(store: Store, salts: Arc<Salts>, clock: Clock, mu
     }
 }
 
-/// Folds clicks into each day's visitors, behind the worker.
+/// Folds clicks into each day's visitors, behind the worker. Of many processes one at a time does.
 pub(super) async fn fold_visitors(store: Store, metrics: Metrics, mut stopping: Stopping) {
     while beat(FOLD_VISITORS_EVERY, &mut stopping).await {
         if let Err(error) = fold_all_visitors(&store, &metrics, &stopping).await {
             metrics.visitors_fold_failures.inc();
-            tracing::warn!(%error, "visitors were not folded; reports count them from the raw clicks");
+            tracing::warn!(%error, "visitors were not folded; reports count them from the queue");
         }
     }
 }
@@ -97,10 +97,9 @@ async fn fold_all_visitors(store: &Store, metrics: &Metrics, stopping: &Stopping
         // Told before they are folded: while folding fails, the figure grows.
         let waiting = store.unfolded_clicks().await?;
         metrics.visitors_unfolded_clicks.set(waiting);
-        if waiting == 0 || stopping.is_set() {
+        if waiting == 0 || stopping.is_set() || !store.fold_visitors().await? {
             return Ok(());
         }
-        store.fold_visitors().await?;
     }
 }
 

@@ -43,9 +43,48 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the engine refused what it was given, so that the same will be refused again: a constraint, a value out
+    /// of range, a text that it does not take. Sources: Postgres, "Appendix A. Error Codes" (classes 21, 22, 23, 54 and
+    /// P0, the exceptions of triggers); SQLite, "Result and Error Codes" (`TOOBIG`, `CONSTRAINT`, `MISMATCH`, `RANGE`).
+    #[must_use]
+    pub fn blames_the_data(&self) -> bool {
+        match self {
+            Self::Engine(sqlx::Error::Encode(_)) => true,
+            Self::Engine(sqlx::Error::Database(error)) => error.code().is_some_and(|code| refuses_data(&code)),
+            _ => false,
+        }
+    }
+
     /// Whether trying again later may help.
     #[must_use]
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Engine(_) | Self::Stopped | Self::CursorMoved { .. })
+    }
+}
+
+/// By the engine's own code: five characters in Postgres, a number whose low byte tells the kind in SQLite.
+fn refuses_data(code: &str) -> bool {
+    const SQLITE: [u32; 4] = [18, 19, 20, 25];
+    const POSTGRES: [&str; 5] = ["21", "22", "23", "54", "P0"];
+    match code.parse::<u32>() {
+        Ok(number) if code.len() != 5 => SQLITE.contains(&(number & 0xff)),
+        _ => POSTGRES.iter().any(|class| code.starts_with(class)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refused_data_is_told_from_a_store_that_is_not_well() {
+        // Unique violation, out of range, raised by a trigger; a constraint of SQLite, plain and extended.
+        for code in ["23505", "22003", "P0001", "19", "1811"] {
+            assert!(refuses_data(code), "{code}");
+        }
+        // Disk full, shutting down, deadlock, serialisation; SQLite busy, full, I/O error, corrupt.
+        for code in ["53100", "57P01", "40P01", "40001", "5", "13", "10", "11"] {
+            assert!(!refuses_data(code), "{code}");
+        }
     }
 }

@@ -12,6 +12,11 @@ const SQLITE: &[(i64, &str, &str)] = &[
     (1, "ledger", include_str!("../../migrations/sqlite/0001_ledger.sql")),
     (2, "product", include_str!("../../migrations/sqlite/0002_product.sql")),
     (3, "visitors", include_str!("../../migrations/sqlite/0003_visitors.sql")),
+    (
+        4,
+        "unfolded visits",
+        include_str!("../../migrations/sqlite/0004_unfolded_visits.sql"),
+    ),
 ];
 
 /// The same of the Postgres schema.

@@ -1,5 +1,6 @@
 //! One statement on either engine, with typed values: what the worker's commit runs on.
 
+use futures_util::TryStreamExt as _;
 use sqlx::postgres::{PgArguments, PgConnection, PgRow};
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteConnection, SqliteRow};
@@ -95,6 +96,28 @@ impl<'q> Statement<'q> {
             Self::Sqlite(conn, query) => read_all(&query.fetch_all(conn).await?)?,
             Self::Postgres(conn, query) => read_all(&query.fetch_all(conn).await?)?,
         })
+    }
+
+    /// Every row, one after the other, for answers that need not lie in memory whole.
+    pub(super) async fn each<T: FromEither>(
+        self,
+        mut each: impl FnMut(T) -> Result<(), StoreError> + Send,
+    ) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(conn, query) => {
+                let mut rows = query.fetch(conn);
+                while let Some(row) = rows.try_next().await? {
+                    each(T::from_row(&row)?)?;
+                }
+            }
+            Self::Postgres(conn, query) => {
+                let mut rows = query.fetch(conn);
+                while let Some(row) = rows.try_next().await? {
+                    each(T::from_row(&row)?)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The row, if there is one.

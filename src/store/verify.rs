@@ -108,9 +108,9 @@ const CHECKS: &[Check] = &[
                 || ' stored; people ' || SUM(rolled_human) || ' and ' || SUM(raw_human) AS d
             FROM (
                 SELECT link_id, quarter_ms, rolled, rolled_human, raw, raw_human, country, device,
-                    CASE WHEN LENGTH(CAST(os AS BLOB)) > 96 THEN 'long' ELSE os END AS os,
-                    CASE WHEN LENGTH(CAST(browser AS BLOB)) > 96 THEN 'long' ELSE browser END AS browser,
-                    CASE WHEN LENGTH(CAST(referrer AS BLOB)) > 96 THEN 'long' ELSE referrer END AS referrer
+                    CASE WHEN octet_length(os) > 96 THEN 'long' ELSE os END AS os,
+                    CASE WHEN octet_length(browser) > 96 THEN 'long' ELSE browser END AS browser,
+                    CASE WHEN octet_length(referrer) > 96 THEN 'long' ELSE referrer END AS referrer
                 FROM (
                     SELECT link_id, quarter_ms, clicks AS rolled, human AS rolled_human, 0 AS raw, 0 AS raw_human,
                         country, device, os, browser, referrer

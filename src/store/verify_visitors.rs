@@ -1,29 +1,31 @@
-//! Recounts each day's visitors from the raw clicks that are folded.
+//! Recounts each day's visitors from the raw clicks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use sqlx::AnyConnection;
 
 use super::reclassify::stale_links;
-use super::visitors::{folded_rowid, recount, sketch};
+use super::visitors::{Sets, recount, sketch, waiting};
 use super::{Mismatch, StoreError, columns};
 use crate::domain::time::DAY_MS;
 use crate::domain::visitors::VisitorSet;
 
-pub(super) const CHECK: &str = "each day's visitors = a recount of the raw clicks that are folded";
+pub(super) const CHECK: &str = "each day's visitors, folded and waiting = a recount of the raw clicks";
 
 /// At most `told_max` mismatches. One day's sets lie in memory at a time.
 pub(super) async fn check(conn: &mut AnyConnection, told_max: usize) -> Result<Vec<Mismatch>, StoreError> {
-    let folded = folded_rowid(conn).await?;
-    let sql = "SELECT utc_day FROM visitor_days
-        UNION SELECT at_ms / 86400000 FROM clicks WHERE rowid <= $1 AND class = 0 ORDER BY 1";
-    let days: Vec<i64> = sqlx::query_scalar(sql).bind(folded).fetch_all(&mut *conn).await?;
+    let sql = "SELECT utc_day FROM visitor_days UNION SELECT utc_day FROM unfolded_visits
+        UNION SELECT at_ms / 86400000 FROM clicks WHERE class = 0 ORDER BY 1";
+    let days: Vec<i64> = sqlx::query_scalar(sql).fetch_all(&mut *conn).await?;
     let mut mismatches = Vec::new();
     for day in days {
         // A reclassification that was broken off has moved their clicks and not yet their visitors.
         let stale = stale_links(conn, day * DAY_MS, (day + 1) * DAY_MS).await?;
-        let recounted = recount(conn, day, folded, |link| !stale.contains(&link)).await?;
+        let recounted = recount(conn, day, |link| !stale.contains(&link)).await?;
         let mut told = stored(conn, day).await?;
+        for (link, visitors) in waiting(conn, day, day + 1).await?.remove(&day).unwrap_or_default() {
+            told.entry(link).or_default().unite(&visitors);
+        }
         told.retain(|link, _| !stale.contains(link));
         let links: BTreeSet<i64> = recounted.keys().chain(told.keys()).copied().collect();
         for link in links {
@@ -33,7 +35,7 @@ pub(super) async fn check(conn: &mut AnyConnection, told_max: usize) -> Result<V
                 mismatches.push(Mismatch {
                     check: CHECK,
                     detail: format!(
-                        "link number {link}, UTC day {day}: {} visitors folded, {} among the raw clicks",
+                        "link number {link}, UTC day {day}: {} visitors folded or waiting, {} among the raw clicks",
                         count(told.as_ref()),
                         count(recounted)
                     ),
@@ -45,7 +47,7 @@ pub(super) async fn check(conn: &mut AnyConnection, told_max: usize) -> Result<V
 }
 
 /// Stored sets of one UTC day, by link.
-async fn stored(conn: &mut AnyConnection, day: i64) -> Result<BTreeMap<i64, VisitorSet>, StoreError> {
+async fn stored(conn: &mut AnyConnection, day: i64) -> Result<Sets, StoreError> {
     let rows = sqlx::query("SELECT link_id, sketch FROM visitor_days WHERE utc_day = $1")
         .bind(day)
         .fetch_all(conn)

@@ -26,7 +26,7 @@ pub use sightings::Sightings;
 pub const JOURNALS_DIR: &str = "journals";
 
 /// A dense run of one journal.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Stretch {
     /// The journal.
     pub journal: JournalId,
@@ -41,7 +41,7 @@ pub struct Stretch {
 }
 
 /// What a stretch holds.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Items {
     /// Records, dense.
     Records(Vec<Record>),

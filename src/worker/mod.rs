@@ -5,6 +5,7 @@
 
 mod attribute;
 mod decode;
+mod poison;
 mod reclassify;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::store::commit::{Batch, CONTRADICTS_FIRST, Committer, Outcome, Outcome
 use crate::store::{Store, StoreError};
 use crate::stream::{Cursors, LocalFeed, Progress, Stretch};
 
+use poison::Caution;
 pub use reclassify::{Progress as ReclassifyProgress, Reclassified, reclassify};
 
 /// Records of one transaction. Larger batches commit faster and are seen later.
@@ -66,6 +68,7 @@ impl Worker {
     /// Works until told to stop and everything that was journaled is committed, or `drain_for` is over.
     pub async fn run(mut self, mut stopping: Stopping, drain_for: Duration) {
         let mut committer = Committer::new(self.store.clone(), AGENT_DATA_VERSION);
+        let mut caution = Caution::new(BATCH_MAX_RECORDS);
         let mut backoff_ms = *BACKOFF_MS.start();
         let mut give_up_at = None;
         // Whether the feed stands behind records that were not committed.
@@ -92,15 +95,24 @@ impl Worker {
                     }
                 }
             }
-            match self.round(&mut committer).await {
-                Ok(true) => backoff_ms = *BACKOFF_MS.start(),
-                Ok(false) if stopping.is_set() => return,
-                Ok(false) => {
+            match self.round(&mut committer, &mut caution).await {
+                Ok(Round::Committed { in_part }) => {
+                    backoff_ms = *BACKOFF_MS.start();
+                    astray = in_part;
+                }
+                Ok(Round::Idle) if stopping.is_set() => return,
+                Ok(Round::Idle) => {
                     tokio::select! {
                         () = self.progress.hurried() => {}
                         () = stopping.wait() => {}
                         () = tokio::time::sleep(Duration::from_millis(IDLE_MS)) => {}
                     }
+                }
+                Err(RoundError::Store(error)) if error.blames_the_data() => {
+                    tracing::error!(%error, "the store refused a batch; looking for the record that it refuses");
+                    self.metrics.worker_retries.inc();
+                    tokio::time::sleep(Duration::from_millis(*BACKOFF_MS.start())).await;
+                    astray = true;
                 }
                 Err(error) => {
                     tracing::error!(%error, "a batch was not committed; reading the cursors again");
@@ -116,27 +128,59 @@ impl Worker {
         }
     }
 
-    /// One batch; whether there was anything to do.
-    async fn round(&mut self, committer: &mut Committer) -> Result<bool, RoundError> {
+    /// One batch.
+    async fn round(&mut self, committer: &mut Committer, caution: &mut Caution) -> Result<Round, RoundError> {
         let started = std::time::Instant::now();
-        let stretches = self.feed.poll(BATCH_MAX_RECORDS)?;
+        let mut stretches = self.feed.poll(caution.max_records())?;
+        let in_part = caution.cut(&mut stretches);
         if stretches.is_empty() {
-            return Ok(false);
+            return Ok(Round::Idle);
         }
+        let records = poison::count(&stretches);
+        let suspect = (records == 1).then(|| stretches.clone());
         let now = self.clock.now();
+        match self.commit(committer, stretches, now).await {
+            Ok(false) => return Ok(Round::Idle),
+            Ok(true) => caution.passed(),
+            Err(error) if error.blames_the_data() => {
+                let Some(culprit) = suspect else {
+                    caution.refused(records);
+                    return Err(error.into());
+                };
+                let batch = poison::refused(decode::decode(culprit, &self.agents, now), &error);
+                self.write(committer, batch, now).await?;
+                caution.passed();
+            }
+            Err(error) => return Err(error.into()),
+        }
+        self.metrics
+            .worker_batch_seconds
+            .observe(started.elapsed().as_secs_f64());
+        Ok(Round::Committed { in_part })
+    }
+
+    /// Whether there was anything to commit.
+    async fn commit(
+        &mut self,
+        committer: &mut Committer,
+        stretches: Vec<Stretch>,
+        now: Instant,
+    ) -> Result<bool, StoreError> {
         let batch = self.decide(stretches, now).await?;
         if batch.parts.is_empty() {
             return Ok(false);
         }
+        self.write(committer, batch, now).await?;
+        Ok(true)
+    }
+
+    async fn write(&self, committer: &mut Committer, batch: Batch, now: Instant) -> Result<(), StoreError> {
         let seen = Seen::of(&batch);
         let outcomes = committer.commit(batch, now).await?;
         seen.report(&self.metrics, &outcomes, self.clock.now());
         self.metrics.store_up.set(1);
-        self.metrics
-            .worker_batch_seconds
-            .observe(started.elapsed().as_secs_f64());
         self.progress.committed();
-        Ok(true)
+        Ok(())
     }
 
     async fn decide(&mut self, stretches: Vec<Stretch>, now: Instant) -> Result<Batch, StoreError> {
@@ -154,6 +198,16 @@ impl Worker {
             attribute::decide(&self.store, &self.keys, &self.email_key, decoded.conversions, now).await?;
         Ok(batch)
     }
+}
+
+/// What a round came to.
+enum Round {
+    Committed {
+        /// The feed handed out more than was committed.
+        in_part: bool,
+    },
+    /// There was nothing to do.
+    Idle,
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -20,6 +20,7 @@ pub use batch::{
     Batch, CONTRADICTS_FIRST, ClickRow, Decided, JournalPart, LostRange, Outcome, Outcomes, RefundOutcome, RefundRow,
     Rejection,
 };
+pub(super) use clicks::{RollupKey, Tally, add_rollups};
 use dictionary::Dictionaries;
 pub(super) use dictionary::{FacetTexts, facet_id, facet_texts};
 use rejections::NotCounted;
@@ -72,10 +73,12 @@ async fn write(
     agent_version: i64,
     now: Instant,
 ) -> Result<Outcomes, StoreError> {
+    tx.share_counts().await?;
     let mut nums = Vec::with_capacity(batch.parts.len());
     for part in &batch.parts {
         nums.push(move_cursor(tx, part, now).await?);
     }
+    lock_brands(tx, batch).await?;
     clicks::write(tx, &batch.clicks, (&nums, batch.shard), known, agent_version).await?;
     let counted = conversions::write(tx, &batch.conversions, &nums, now).await?;
     let settled = refunds::settle(tx, &batch.conversions, &counted, now).await?;
@@ -96,6 +99,22 @@ async fn write(
         refunds: refunded,
         settled,
     })
+}
+
+/// Workers that bring money of the same brands take turns, so that an order and its refund which two of them bring at
+/// the same time see each other. In the order of their numbers, so that nobody waits in a circle. SQLite has one writer.
+async fn lock_brands(tx: &mut Tx, batch: &Batch) -> Result<(), StoreError> {
+    let Tx::Postgres(conn) = tx else { return Ok(()) };
+    let of_conversions = batch.conversions.iter().map(|decided| decided.conversion.brand);
+    let brands = of_conversions.chain(batch.refunds.iter().map(|row| row.refund.brand));
+    let brands: Vec<i64> = brands.map(|brand| brand.number()).collect();
+    if !brands.is_empty() {
+        sqlx::query("SELECT id FROM brands WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE")
+            .bind(brands)
+            .fetch_all(&mut **conn)
+            .await?;
+    }
+    Ok(())
 }
 
 /// Compares and sets one cursor; returns the journal's small number.

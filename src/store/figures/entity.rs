@@ -34,6 +34,8 @@ pub(super) enum Source {
     RawClicks,
     /// Sets of visitors by UTC day and link.
     VisitorDays,
+    /// Links alone.
+    Links,
     Credits,
     /// Codes that orders carried.
     Uses,
@@ -67,7 +69,7 @@ impl Entity {
         match source {
             Source::Rollups => self.of_rollup(),
             Source::RawClicks => self.of_click(),
-            Source::VisitorDays => self.of_link(),
+            Source::VisitorDays | Source::Links => self.of_link(),
             Source::Credits => self.of_credit(),
             Source::Uses => self.of_use(),
             Source::Posts => self.of_post(),
@@ -176,6 +178,7 @@ pub(super) fn tables(source: Source, facets: bool) -> String {
         (Source::RawClicks, false) => "clicks JOIN links ON links.id = clicks.link_id".to_owned(),
         (Source::RawClicks, true) => format!("{}{of_click}", tables(source, false)),
         (Source::VisitorDays, _) => "visitor_days JOIN links ON links.id = visitor_days.link_id".to_owned(),
+        (Source::Links, _) => "links".to_owned(),
         (Source::Credits, false) => "conversions JOIN credits ON credits.conversion_id = conversions.id
             LEFT JOIN links ON links.id = credits.link_id"
             .to_owned(),

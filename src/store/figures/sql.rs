@@ -72,6 +72,14 @@ impl Sql {
         self.conditions.push(format!("{column} >= {from} AND {column} < {to}"));
     }
 
+    pub(super) fn one_of(&mut self, column: &str, numbers: &[i64]) {
+        let places: Vec<_> = numbers
+            .iter()
+            .map(|number| self.bind(EntityKey::Number(*number)))
+            .collect();
+        self.conditions.push(format!("{column} IN ({})", places.join(", ")));
+    }
+
     pub(super) fn brand(&mut self, column: &str, brand: BrandId) {
         let brand = self.bind(EntityKey::Number(brand.number()));
         self.conditions.push(format!("{column} = {brand}"));

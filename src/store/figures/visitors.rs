@@ -1,19 +1,17 @@
 //! Visitors: distinct within a UTC day, days summed.
 //!
-//! Whole UTC days come from the sets that are folded per day and link, and from the clicks that are not
-//! folded yet. Pieces of days, and whatever is asked by a property of the click, come from raw clicks.
+//! Whole UTC days come from the sets that are folded per day and link, and from the visits that wait for it.
+//! Pieces of days, and whatever is asked by a property of the click, come from raw clicks.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
-
-use sqlx::any::AnyRow;
 
 use super::entity::Source;
 use super::sql::Sql;
 use super::{EntityKey, Question, keys};
 use crate::domain::time::{DAY_MS, Instant};
 use crate::domain::visitors::VisitorSet;
-use crate::store::visitors::{folded_rowid, sketch};
+use crate::store::visitors::{sketch, waiting};
 use crate::store::{Store, StoreError, columns};
 
 /// A span of time: its first instant, and the first that no longer belongs to it.
@@ -56,6 +54,12 @@ fn pieces(spans: &[Span], by_day: bool) -> Vec<Piece> {
     pieces
 }
 
+/// A UTC day, a link's keys, and its visitors.
+type Waiting = (i64, Vec<EntityKey>, VisitorSet);
+
+/// Links that are asked for in one statement.
+const LINKS_AT_ONCE: usize = 500;
+
 /// Sets by UTC day and group. Days are read in order, so that a day before the one being read is done with.
 struct Days<G> {
     open: BTreeMap<i64, HashMap<G, VisitorSet>>,
@@ -67,15 +71,6 @@ impl<G: Eq + Hash> Days<G> {
         self.open.entry(utc_day).or_default().entry(group).or_default()
     }
 
-    /// Takes a raw click's visitor in.
-    fn take(&mut self, row: &AnyRow, at: Instant, group: Option<G>) -> Result<(), StoreError> {
-        if let Some(group) = group {
-            let visitor = columns::int(row, "visitor")?.cast_unsigned();
-            self.of(at.utc_day(), group).insert(visitor);
-        }
-        Ok(())
-    }
-
     fn count_before(&mut self, utc_day: i64) {
         while let Some(day) = self.open.first_entry().filter(|day| *day.key() < utc_day) {
             for (group, visitors) in day.remove() {
@@ -85,9 +80,9 @@ impl<G: Eq + Hash> Days<G> {
     }
 }
 
-fn raw_clicks(question: &Question, order: &[&'static str]) -> Sql {
+fn raw_clicks(question: &Question) -> Sql {
     let mut sql = Sql::new(question, Source::RawClicks);
-    sql.each_row(order);
+    sql.each_row(&["clicks.at_ms"]);
     sql.select
         .push("clicks.at_ms AS at_ms, clicks.visitor AS visitor".to_owned());
     sql.conditions.push("clicks.class = 0".to_owned());
@@ -113,37 +108,30 @@ impl Store {
         };
         let mut asked_by = question.by.iter().chain(question.only.iter().map(|(entity, _)| entity));
         let pieces = pieces(spans, !asked_by.any(|entity| entity.is_facet()));
-        let group_of = |row: &_, at| match span_of(spans, at) {
-            Some(place) => Ok::<_, StoreError>(group(keys(row, &question.by)?, place)),
-            None => Ok(None),
-        };
-        if pieces.iter().any(|piece| matches!(piece, Piece::Days(..))) {
-            // The mark first: what is folded meanwhile is met twice, which a set does not mind.
-            let folded = folded_rowid(&mut *self.control.acquire().await?).await?;
-            let mut sql = raw_clicks(question, &[]);
-            let folded = sql.bind(EntityKey::Number(folded));
-            sql.conditions.push(format!("clicks.rowid > {folded}"));
-            // The plus keeps the index of times out: these are few rows at the end of the table.
-            sql.between("+clicks.at_ms", question.from.ms(), question.to.ms());
-            sql.for_each(self, |row| {
-                let at = columns::instant(row, "at_ms")?;
-                days.take(row, at, group_of(row, at)?)
-            })
-            .await?;
-        }
+        let group_at = |keys, at| group(keys, span_of(spans, at)?);
         for piece in pieces {
             match piece {
                 Piece::Raw(from, to) => {
-                    let mut sql = raw_clicks(question, &["clicks.at_ms"]);
+                    let mut sql = raw_clicks(question);
                     sql.between("clicks.at_ms", from, to);
                     sql.for_each(self, |row| {
                         let at = columns::instant(row, "at_ms")?;
                         days.count_before(at.utc_day());
-                        days.take(row, at, group_of(row, at)?)
+                        if let Some(group) = group_at(keys(row, &question.by)?, at) {
+                            let visitor = columns::int(row, "visitor")?.cast_unsigned();
+                            days.of(at.utc_day(), group).insert(visitor);
+                        }
+                        Ok(())
                     })
                     .await?;
                 }
                 Piece::Days(from, to) => {
+                    // What waits first: what is folded meanwhile is met twice, which a set does not mind.
+                    for (utc_day, keys, visitors) in self.waiting(question, from / DAY_MS, to / DAY_MS).await? {
+                        if let Some(group) = group_at(keys, Instant::from_ms(utc_day * DAY_MS)) {
+                            days.of(utc_day, group).unite(&visitors);
+                        }
+                    }
                     let mut sql = Sql::new(question, Source::VisitorDays);
                     sql.each_row(&["visitor_days.utc_day"]);
                     sql.select
@@ -153,7 +141,7 @@ impl Store {
                     sql.for_each(self, |row| {
                         let utc_day = columns::int(row, "utc_day")?;
                         days.count_before(utc_day);
-                        if let Some(group) = group_of(row, Instant::from_ms(utc_day * DAY_MS))? {
+                        if let Some(group) = group_at(keys(row, &question.by)?, Instant::from_ms(utc_day * DAY_MS)) {
                             days.of(utc_day, group).unite(&sketch(row)?);
                         }
                         Ok(())
@@ -164,6 +152,32 @@ impl Store {
         }
         days.count_before(i64::MAX);
         Ok(days.counts)
+    }
+
+    /// Visitors that wait to be folded, by UTC day and link, of the links that are asked for: with their keys.
+    async fn waiting(&self, question: &Question, from: i64, to: i64) -> Result<Vec<Waiting>, StoreError> {
+        let mut days = waiting(&mut *self.control.acquire().await?, from, to).await?;
+        let links: BTreeSet<i64> = days.values().flat_map(|sets| sets.keys().copied()).collect();
+        let links: Vec<i64> = links.into_iter().collect();
+        let mut asked = Vec::new();
+        for links in links.chunks(LINKS_AT_ONCE) {
+            let mut sql = Sql::new(question, Source::Links);
+            sql.each_row(&[]);
+            sql.select.push("links.id AS link_id".to_owned());
+            sql.brand("links.brand_id", question.brand);
+            sql.one_of("links.id", links);
+            sql.for_each(self, |row| {
+                let link = columns::int(row, "link_id")?;
+                for (utc_day, sets) in &mut days {
+                    if let Some(visitors) = sets.remove(&link) {
+                        asked.push((*utc_day, keys(row, &question.by)?, visitors));
+                    }
+                }
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(asked)
     }
 }
 

@@ -10,6 +10,7 @@ use super::dictionary::{Dictionaries, Facet};
 use super::{StoreError, Tx};
 use crate::domain::link::LinkState;
 use crate::domain::time::Instant;
+use crate::store::visitors::queue;
 
 /// A click with the small numbers that stand for what it repeats.
 struct Numbered<'b> {
@@ -21,13 +22,14 @@ struct Numbered<'b> {
 }
 
 /// Clicks of one link, quarter and facet, in that order.
-type RollupKey = (i64, i64, i64);
+pub(in crate::store) type RollupKey = (i64, i64, i64);
 
-#[derive(Debug, Default, Clone, Copy)]
-struct Tally {
-    clicks: i64,
-    human: i64,
-    inactive: i64,
+/// Clicks of one key: all, people's, and those of links that led nowhere.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) struct Tally {
+    pub(in crate::store) clicks: i64,
+    pub(in crate::store) human: i64,
+    pub(in crate::store) inactive: i64,
 }
 
 /// Writes the clicks of one batch. `shard` is the part of the rollups that only its worker writes.
@@ -57,14 +59,23 @@ pub(super) async fn write(
     let numbered: Vec<_> = numbered.collect();
     let rollups = roll_up(clicks, facets.iter().map(|facet| known.facet(facet)));
     match tx {
-        Tx::Sqlite(conn) => {
-            sqlite::insert(conn, &numbered).await?;
-            sqlite::add_rollups(conn, shard, &rollups).await
-        }
-        Tx::Postgres(conn) => {
-            postgres::copy(conn, &numbered).await?;
-            postgres::add_rollups(conn, shard, &rollups).await
-        }
+        Tx::Sqlite(conn) => sqlite::insert(conn, &numbered).await?,
+        Tx::Postgres(conn) => postgres::copy(conn, &numbered).await?,
+    }
+    add_rollups(tx, shard, &rollups).await?;
+    let people = clicks.iter().filter(|click| click.human);
+    queue(tx, people.map(|click| (click.at_ms, click.link_id, click.visitor))).await
+}
+
+/// Adds to the rollups. Each key once, and in order.
+pub(in crate::store) async fn add_rollups(
+    tx: &mut Tx,
+    shard: i64,
+    rollups: &[(RollupKey, Tally)],
+) -> Result<(), StoreError> {
+    match tx {
+        Tx::Sqlite(conn) => sqlite::add_rollups(conn, shard, rollups).await,
+        Tx::Postgres(conn) => postgres::add_rollups(conn, shard, rollups).await,
     }
 }
 

@@ -80,10 +80,7 @@ impl Copy {
 }
 
 fn too_large(what: &'static str) -> StoreError {
-    StoreError::Unreadable {
-        column: "clicks",
-        message: format!("{what} is larger than its column"),
-    }
+    StoreError::Engine(sqlx::Error::Encode(format!("{what} is larger than its column").into()))
 }
 
 pub(super) async fn copy(conn: &mut PgConnection, clicks: &[Numbered<'_>]) -> Result<(), StoreError> {

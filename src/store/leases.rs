@@ -1,0 +1,117 @@
+//! Leases: which worker reads which shard of the stream. Only Postgres has them, because only there several share a store.
+//!
+//! # Constraints
+//! Leases save work and guard nothing: whoever reads a shard without one is told by the cursors. So an expired or a
+//! doubled lease costs a batch that is rolled back, never a click.
+//!
+//! # Operation
+//! Every worker calls [`Store::hold_shards`] on a beat. It says that it is alive, renews what it has, gives back what is
+//! more than its share, and takes what nobody holds. One at a time, by an advisory lock, and by the store's clock: the
+//! nodes' may be wrong.
+
+use super::{Store, StoreError, Tx, Work};
+
+/// A worker that has not been heard of for so long is dead, in ms. Its shards are taken over at the next beat.
+const LEASE_MS: i64 = 6_000;
+/// Held for the length of one beat.
+const LEASES_LOCK: i64 = 0x6c6c_6c65_6173;
+/// The store's time in ms.
+const NOW_MS: &str = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
+
+impl Store {
+    /// Says that `worker` is alive, and returns the shards that it reads from now on: its share of `shards`, in order.
+    /// In SQLite, all of them.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer; then the worker keeps what it has.
+    pub async fn hold_shards(&self, worker: &str, shards: Vec<u16>) -> Result<Vec<u16>, StoreError> {
+        let worker = worker.to_owned();
+        self.transact_bulk(move |tx| -> Work<'_, _> {
+            Box::pin(async move {
+                match tx {
+                    Tx::Sqlite(_) => Ok(shards),
+                    Tx::Postgres(_) => hold(tx, &worker, &shards).await,
+                }
+            })
+        })
+        .await
+    }
+
+    /// Gives everything back that a worker holds, so that nobody waits for its leases to end.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer; then the leases end by themselves.
+    pub async fn release_shards(&self, worker: &str) -> Result<(), StoreError> {
+        let worker = worker.to_owned();
+        self.transact_bulk(move |tx| -> Work<'_, _> {
+            Box::pin(async move {
+                if let Tx::Postgres(_) = tx {
+                    take_turn(tx).await?;
+                    give_back(tx, &worker, 0).await?;
+                    let gone = tx.query("DELETE FROM workers WHERE worker = $1");
+                    gone.bind(&worker).execute().await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+}
+
+async fn take_turn(tx: &mut Tx) -> Result<(), StoreError> {
+    let lock = tx.query("SELECT pg_advisory_xact_lock($1)").bind(LEASES_LOCK);
+    lock.execute().await.map(drop)
+}
+
+async fn hold(tx: &mut Tx, worker: &str, shards: &[u16]) -> Result<Vec<u16>, StoreError> {
+    take_turn(tx).await?;
+    let (now_ms,): (i64,) = tx.query_built(format!("SELECT {NOW_MS}")).one().await?;
+    let until_ms = now_ms + LEASE_MS;
+    let alive = "INSERT INTO workers (worker, until_ms) VALUES ($1, $2)
+        ON CONFLICT (worker) DO UPDATE SET until_ms = excluded.until_ms";
+    tx.query(alive).bind(worker).bind(until_ms).execute().await?;
+    for dead in [
+        "DELETE FROM workers WHERE until_ms < $1",
+        "DELETE FROM leases WHERE until_ms < $1",
+    ] {
+        tx.query(dead).bind(now_ms).execute().await?;
+    }
+    let (workers,): (i64,) = tx.query("SELECT COUNT(*) FROM workers").one().await?;
+    let workers = usize::try_from(workers).unwrap_or(1).max(1);
+    let share = i64::try_from(shards.len().div_ceil(workers)).unwrap_or(i64::MAX);
+    let all: Vec<i64> = shards.iter().map(|shard| i64::from(*shard)).collect();
+    let Tx::Postgres(conn) = &mut *tx else {
+        return Ok(shards.to_vec());
+    };
+    // Shards that were read to their end and are written to no more.
+    sqlx::query("DELETE FROM leases WHERE worker = $1 AND shard <> ALL($2)")
+        .bind(worker)
+        .bind(&all)
+        .execute(&mut **conn)
+        .await?;
+    give_back(tx, worker, share).await?;
+    let renew = "UPDATE leases SET until_ms = $2 WHERE worker = $1";
+    tx.query(renew).bind(worker).bind(until_ms).execute().await?;
+    let take = "INSERT INTO leases (shard, worker, until_ms)
+        SELECT shard, $1, $2 FROM UNNEST($3::bigint[]) AS wanted (shard)
+        WHERE NOT EXISTS (SELECT 1 FROM leases WHERE leases.shard = wanted.shard)
+        ORDER BY shard LIMIT GREATEST($4 - (SELECT COUNT(*) FROM leases WHERE worker = $1), 0)";
+    let Tx::Postgres(conn) = tx else {
+        return Ok(shards.to_vec());
+    };
+    let query = sqlx::query(take).bind(worker).bind(until_ms).bind(all).bind(share);
+    query.execute(&mut **conn).await?;
+    let held: Vec<(i64,)> = tx
+        .query("SELECT shard FROM leases WHERE worker = $1 ORDER BY shard")
+        .bind(worker)
+        .all()
+        .await?;
+    Ok(held.iter().filter_map(|(shard,)| u16::try_from(*shard).ok()).collect())
+}
+
+/// Gives back all but the first `keep` shards.
+async fn give_back(tx: &mut Tx, worker: &str, keep: i64) -> Result<(), StoreError> {
+    let sql = "DELETE FROM leases WHERE worker = $1 AND shard NOT IN
+        (SELECT shard FROM leases WHERE worker = $1 ORDER BY shard LIMIT $2)";
+    tx.query(sql).bind(worker).bind(keep).execute().await.map(drop)
+}

@@ -1,0 +1,49 @@
+//! Who may write what at the same time, in Postgres; in SQLite one transaction writes at a time, and nothing is locked.
+//!
+//! # Operation
+//! Two advisory locks, which end with their transaction. Commits share the counts: they go on beside each other.
+//! Whoever makes counts anew owns them: no commit is under way meanwhile, so that no click is counted twice or not at
+//! all, and since nobody else holds a row of the user agents, facets and rollups then, nobody waits in a circle. Commits
+//! wait for that as long as the owner's transaction takes, which is therefore short. The second lock is that of the
+//! stored sets of visitors, whose rows are read, united and written again. Commits do not take it, so it may be
+//! held for long. Nobody takes both.
+
+use super::{StoreError, Tx};
+
+const COUNTS: i64 = 0x6c6c_636f_756e;
+const VISITORS: i64 = 0x6c6c_7669_7369;
+
+impl Tx {
+    async fn lock(&mut self, sql: &'static str, lock: i64) -> Result<(), StoreError> {
+        if let Self::Postgres(conn) = self {
+            sqlx::query(sql).bind(lock).execute(&mut **conn).await?;
+        }
+        Ok(())
+    }
+
+    /// For a commit, before anything else.
+    pub(super) async fn share_counts(&mut self) -> Result<(), StoreError> {
+        self.lock("SELECT pg_advisory_xact_lock_shared($1)", COUNTS).await
+    }
+
+    /// For whoever makes counts anew, before anything else.
+    pub(super) async fn own_counts(&mut self) -> Result<(), StoreError> {
+        self.lock("SELECT pg_advisory_xact_lock($1)", COUNTS).await
+    }
+
+    /// For whoever writes stored sets of visitors.
+    pub(super) async fn own_visitors(&mut self) -> Result<(), StoreError> {
+        self.lock("SELECT pg_advisory_xact_lock($1)", VISITORS).await
+    }
+
+    /// The same, unless somebody else has them.
+    pub(super) async fn try_own_visitors(&mut self) -> Result<bool, StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(true),
+            Self::Postgres(conn) => {
+                let query = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)").bind(VISITORS);
+                Ok(query.fetch_one(&mut **conn).await?)
+            }
+        }
+    }
+}
