@@ -18,7 +18,6 @@ use linkledger::app::{self, Roles};
 use linkledger::clock::Clock;
 use linkledger::config::DatabaseUrl;
 use linkledger::store::Store;
-use linkledger::worker;
 
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
@@ -74,7 +73,7 @@ async fn main() -> Outcome<()> {
     let running = app::start(&config, worker_only, Clock::system()).await?;
     loop {
         // The cursors, and not a counter of this process: what they say is committed.
-        let committed: u64 = worker::cursors(&running.store).await?.values().sum();
+        let committed = ground::committed(&running.store).await?;
         bar.set_position(committed);
         if committed >= wanted {
             break;

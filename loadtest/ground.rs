@@ -134,3 +134,9 @@ pub(crate) async fn links(store: &Store, count: usize) -> Outcome<Vec<LinkId>> {
     bar.finish_and_clear();
     Ok(made)
 }
+
+/// Events that are committed, all journals together: where their cursors stand.
+pub(crate) async fn committed(store: &Store) -> Outcome<u64> {
+    let seqs = store.journals().await?.into_values().map(|row| row.seq);
+    Ok(u64::try_from(seqs.sum::<i64>())?)
+}

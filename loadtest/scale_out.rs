@@ -24,7 +24,6 @@ use harness::servers::postgres::PrivatePostgres;
 use harness::servers::redis::PrivateRedis;
 use linkledger::domain::id::LinkId;
 use linkledger::store::{Location, Scope, Store};
-use linkledger::worker;
 use visitors::Visitors;
 
 /// How often the cursors are read; the delays are known to this exactness.
@@ -61,8 +60,7 @@ struct Books<'s> {
 
 impl Books<'_> {
     async fn committed(&self) -> Outcome<u64> {
-        let all: u64 = worker::cursors(self.store).await?.values().sum();
-        Ok(all - self.before)
+        Ok(ground::committed(self.store).await? - self.before)
     }
 }
 
@@ -96,7 +94,7 @@ async fn live(
     slugs: &Arc<Vec<String>>,
     per_second: Option<f64>,
 ) -> Outcome<(u64, f64, (f64, f64))> {
-    let before = worker::cursors(store).await?.values().sum();
+    let before = ground::committed(store).await?;
     let books = Books { store, before };
     let started = Instant::now();
     let visitors = Visitors::start(address, slugs, cli.connections, per_second);

@@ -144,6 +144,8 @@ enum KeyCommand {
 async fn main() -> ExitCode {
     // Journals and the store hold what visitors and customers did: nobody else's to read.
     rustix::process::umask(rustix::fs::Mode::from_bits_truncate(0o077));
+    // In test builds FAILPOINTS names the points at which this process is to die.
+    let _fail_points = fail::has_failpoints().then(fail::FailScenario::setup);
     match run(Cli::parse()).await {
         Ok(code) => code,
         Err(failure) => {

@@ -55,6 +55,18 @@ pub struct Metrics {
     pub links_loaded: IntGauge,
     /// 1 while the store answers.
     pub store_up: IntGauge,
+    /// 1 while Redis answers.
+    pub redis_up: IntGauge,
+    /// Entries of the streams, by shard: what no worker has committed yet.
+    pub stream_entries: IntGaugeVec,
+    /// Batches that were sent again because Redis did not say that it has them.
+    pub stream_resends: IntCounter,
+    /// Journals that were sent again from the store's cursor on, by reason.
+    pub stream_rewinds: IntCounterVec,
+    /// Batches that were dropped because others before them are missing.
+    pub stream_gaps: IntCounter,
+    /// Entries of the streams that are foreign or damaged.
+    pub stream_unreadable: IntCounter,
 }
 
 fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
@@ -67,6 +79,10 @@ fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Int
 
 fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
     register(registry, IntGauge::with_opts(options(name, help)))
+}
+
+fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+    register(registry, IntGaugeVec::new(options(name, help), labels))
 }
 
 fn histogram(registry: &Registry, name: &str, help: &str, buckets: &[f64]) -> Histogram {
@@ -181,6 +197,25 @@ impl Metrics {
             ),
             links_loaded: gauge(r, "links_loaded", "Links in memory."),
             store_up: gauge(r, "store_up", "1 while the store answers."),
+            redis_up: gauge(r, "redis_up", "1 while Redis answers; 0 without Redis."),
+            stream_entries: gauges(r, "stream_entries", "Entries of a stream: the backlog.", &["shard"]),
+            stream_resends: counter(r, "stream_resends_total", "Batches sent again for want of an answer."),
+            stream_rewinds: counters(
+                r,
+                "stream_rewinds_total",
+                "Journals sent again from the store's cursor on: gone from Redis, or the store was restored.",
+                &["reason"],
+            ),
+            stream_gaps: counter(
+                r,
+                "stream_gap_batches_total",
+                "Batches dropped because others before them are missing.",
+            ),
+            stream_unreadable: counter(
+                r,
+                "stream_unreadable_entries_total",
+                "Foreign or damaged entries of the streams.",
+            ),
             registry,
         }
     }

@@ -97,7 +97,7 @@ impl Counter {
     /// How many rows every table has, and how far the store has read each journal.
     fn counts(&self) -> BTreeMap<String, i64> {
         let books = self.desk.service.books();
-        let tables = books.texts("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'");
+        let tables = books.tables();
         let mut counts: BTreeMap<String, i64> = tables
             .into_iter()
             .map(|table| {

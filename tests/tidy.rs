@@ -182,11 +182,13 @@ fn a_room_imports_only_rooms_below_it() {
 #[test]
 fn only_app_puts_the_parts_together() {
     let parts = [
+        "Forwarder::new(",
         "HttpServer::new",
         "Intake::start(",
         "Keeper {",
         "LocalFeed::new(",
         "Redirector::new(",
+        "RedisFeed::new(",
         "Syncer::start(",
         "Worker {",
         "Writer::create(",

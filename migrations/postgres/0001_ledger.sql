@@ -458,3 +458,20 @@ CREATE TABLE leases (
     worker   TEXT   NOT NULL,
     until_ms BIGINT NOT NULL
 );
+
+-- Texts are compared and sorted by their bytes, as in SQLite, whatever the locale of the database. Stays the last of
+-- this file, behind every table.
+DO $$
+DECLARE
+    texts RECORD;
+BEGIN
+    FOR texts IN
+        SELECT attrelid::regclass AS of_table, attname AS name
+        FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+        WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+            AND atttypid = 'text'::regtype AND attnum > 0 AND NOT attisdropped
+            AND relname <> '_sqlx_migrations'
+    LOOP
+        EXECUTE format('ALTER TABLE %s ALTER COLUMN %I TYPE TEXT COLLATE "C"', texts.of_table, texts.name);
+    END LOOP;
+END $$;

@@ -7,7 +7,8 @@ use url::Url;
 
 use super::files::DataDir;
 use super::listeners::{self, JournalPool};
-use super::{Addresses, DRAIN_FOR, Roles, Running, StartError, tasks};
+use super::scale::{self, Pipeline};
+use super::{Addresses, Roles, Running, StartError, tasks};
 use crate::agents::Agents;
 use crate::api::{Api, NewKey, draw_key};
 use crate::catalog::Catalog;
@@ -24,8 +25,8 @@ use crate::metrics::Metrics;
 use crate::redirect::{ClientRules, Countries, Redirector, Salts};
 use crate::shutdown::Shutdown;
 use crate::store::{ApiKey, Location, Store};
-use crate::stream::{Keeper, LiveJournal, LocalFeed, Progress};
-use crate::worker::{self, Worker};
+use crate::stream::{Keeper, LiveJournal, Progress};
+use crate::worker::Worker;
 
 /// The name under which the key of the settings is listed.
 const CONFIGURED_KEY: &str = "LINKLEDGER_OPERATOR_KEY";
@@ -111,11 +112,20 @@ pub async fn start(config: &Config, roles: Roles, clock: Clock) -> Result<Runnin
         background.spawn(server.run);
     }
 
+    let pipeline = Pipeline {
+        redis: scale::redis(config, &metrics)?,
+        root: data_dir.journals(),
+        stats: Arc::clone(&journals.stats),
+        store: store.clone(),
+        shards: config.stream_shards,
+        progress: progress.clone(),
+        metrics: metrics.clone(),
+    };
+    pipeline.forward(&mut background, &stopping);
     if roles.worker {
-        let cursors = worker::cursors(&store).await?;
         let worker = Worker {
             store: store.clone(),
-            feed: LocalFeed::new(&data_dir.journals(), cursors, Arc::clone(&journals.stats)),
+            feed: (),
             agents: Agents::default(),
             keys,
             email_key,
@@ -123,7 +133,7 @@ pub async fn start(config: &Config, roles: Roles, clock: Clock) -> Result<Runnin
             clock: clock.clone(),
             metrics: metrics.clone(),
         };
-        background.spawn(worker.run(stopping.clone(), DRAIN_FOR));
+        pipeline.work(worker, &mut background, &stopping);
         background.spawn(tasks::fold_visitors(store.clone(), metrics.clone(), stopping.clone()));
         background.spawn(tasks::count_outdated_agents(
             store.clone(),
@@ -165,6 +175,7 @@ pub async fn start(config: &Config, roles: Roles, clock: Clock) -> Result<Runnin
         metrics: metrics.clone(),
         catalog: Arc::clone(&catalog),
         store: store.clone(),
+        redis: pipeline.redis,
         roles,
     };
     let probes = listeners::probes(config, probes)?;

@@ -22,6 +22,7 @@ use crate::journal::Writer;
 use crate::metrics::Metrics;
 use crate::redirect::{self, Redirector, ThreadJournal};
 use crate::store::Store;
+use crate::stream::Redis;
 
 /// Journals waiting for the redirect threads to pick them up.
 pub(super) type JournalPool = Arc<Mutex<Vec<Writer>>>;
@@ -148,6 +149,7 @@ pub(super) struct Probes {
     pub(super) metrics: Metrics,
     pub(super) catalog: Arc<Catalog>,
     pub(super) store: Store,
+    pub(super) redis: Option<Redis>,
     pub(super) roles: Roles,
 }
 
@@ -185,6 +187,13 @@ async fn livez() -> HttpResponse {
 async fn readyz(probes: web::Data<Probes>) -> HttpResponse {
     let answers = tokio::time::timeout(STORE_PATIENCE, probes.store.answers()).await;
     let store = if answers.unwrap_or(false) { "up" } else { "down" };
+    let redis = match &probes.redis {
+        Some(redis) => {
+            let answers = tokio::time::timeout(STORE_PATIENCE, redis.answers()).await;
+            if answers.unwrap_or(false) { "up" } else { "down" }
+        }
+        None => "none",
+    };
     HttpResponse::Ok().json(json!({
         "status": "ready",
         "roles": {
@@ -195,5 +204,6 @@ async fn readyz(probes: web::Data<Probes>) -> HttpResponse {
         "links_loaded": probes.catalog.links_loaded(),
         "orphaned_links": probes.catalog.orphaned_links(),
         "store": store,
+        "redis": redis,
     }))
 }

@@ -4,6 +4,7 @@ mod boot;
 mod closing;
 mod files;
 mod listeners;
+mod scale;
 mod tasks;
 
 use std::net::SocketAddr;
@@ -105,6 +106,9 @@ pub enum StartError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The addresses of Redis.
+    #[error("LINKLEDGER_REDIS_URL: {0}")]
+    Redis(String),
     /// The journals.
     #[error(transparent)]
     Journal(#[from] JournalError),

@@ -13,8 +13,7 @@ use crate::metrics::Metrics;
 use crate::redirect::{Redirector, Salts, draw_salt};
 use crate::shutdown::Stopping;
 use crate::store::{Store, StoreError};
-use crate::stream::Keeper;
-use crate::worker;
+use crate::stream::{CursorSource as _, Keeper};
 
 const TEND_JOURNALS_EVERY: Duration = Duration::from_secs(1);
 /// Changes made by this process are in force at once; this is for those of others (`key create`, a
@@ -41,7 +40,13 @@ pub(super) async fn keep_journals(keeper: Keeper, store: Store, clock: Clock, mu
     let mut cursors = Arc::new(crate::stream::Cursors::new());
     while beat(TEND_JOURNALS_EVERY, &mut stopping).await {
         // Without cursors nothing may be deleted, but how far behind the store is must still be told.
-        let read = worker::cursors(&store).await.ok();
+        let read = match keeper.journals() {
+            Ok(journals) => store.cursors(journals).await.ok(),
+            Err(error) => {
+                tracing::error!(%error, "the journals cannot be listed");
+                None
+            }
+        };
         // A power cut may take back the last commits; what they covered must not be deleted already.
         let durable = !keeper.deletes_soon() || store.make_durable().await.is_ok();
         let may_delete = read.is_some() && durable;

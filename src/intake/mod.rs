@@ -95,6 +95,7 @@ fn run(mut writer: Writer, inbox: &Receiver<Job>) {
             .collect();
         let appended: Vec<_> = group.iter().map(|job| append(&mut writer, &job.records)).collect();
         let synced = sync_group(&mut writer, appended.iter().any(Result::is_ok));
+        fail::fail_point!("after_intake_sync", |_| std::process::abort());
         for (job, outcome) in group.into_iter().zip(appended) {
             let outcome = outcome.and_then(|receipt| synced.map(|()| receipt));
             // A client that hung up no longer wants to know.

@@ -22,6 +22,11 @@ impl JournalId {
         Self(Uuid::new_v4())
     }
 
+    /// The id that these bytes spell, as they came over the network.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
     /// The 16 bytes of the id.
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()

@@ -151,6 +151,7 @@ impl Redirector {
         }
         match writer.append(CLICK_VERSION, CLICK_KIND, |out| click.encode(out)) {
             Ok(seq) => {
+                fail::fail_point!("after_append", |_| std::process::abort());
                 self.metrics.journaled.inc();
                 (writer.tag(), seq)
             }

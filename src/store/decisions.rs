@@ -196,7 +196,7 @@ async fn own_touch(
         FROM touchpoints LEFT JOIN links ON links.id = touchpoints.link_id
             LEFT JOIN promo_codes ON promo_codes.id = touchpoints.promo_code_id
         WHERE touchpoints.conversion_id = $1 AND COALESCE(links.influencer_id, promo_codes.influencer_id) = $2
-        ORDER BY touchpoints.at_ms, touchpoints.place";
+        ORDER BY touchpoints.at_ms NULLS FIRST, touchpoints.place";
     let rows = sqlx::query(sql)
         .bind(conversion.as_str())
         .bind(influencer.number())

@@ -2,9 +2,12 @@
 
 use std::collections::HashMap;
 
-use sqlx::Row as _;
+use sqlx::{AssertSqlSafe, Row as _};
 
 use super::{Store, StoreError};
+
+/// Journals asked for in one question.
+const ASKED_AT_ONCE: usize = 500;
 
 /// What the store knows of one journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +36,26 @@ impl Store {
                 Ok((row.try_get("uuid")?, known))
             })
             .collect()
+    }
+
+    /// The cursors of these journals, by uuid; one that the store has never heard of is left out. There are many more
+    /// journals in the store than one node has, so this asks for no others.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer.
+    pub async fn cursors_of(&self, journals: &[String]) -> Result<HashMap<String, i64>, StoreError> {
+        let mut cursors = HashMap::with_capacity(journals.len());
+        for journals in journals.chunks(ASKED_AT_ONCE) {
+            let places: Vec<String> = (1..=journals.len()).map(|place| format!("${place}")).collect();
+            let sql = format!("SELECT uuid, seq FROM journals WHERE uuid IN ({})", places.join(", "));
+            let query = journals
+                .iter()
+                .fold(sqlx::query(AssertSqlSafe(sql)), |query, uuid| query.bind(uuid));
+            for row in query.fetch_all(&self.control).await? {
+                cursors.insert(row.try_get("uuid")?, row.try_get("seq")?);
+            }
+        }
+        Ok(cursors)
     }
 
     /// The cursor of one journal; 0 when the store has never heard of it.

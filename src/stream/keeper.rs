@@ -90,6 +90,14 @@ impl Keeper {
         Ok(())
     }
 
+    /// The journals of this disk: the store has those of every node there ever was.
+    ///
+    /// # Errors
+    /// [`JournalError`] when the folder cannot be read.
+    pub fn journals(&self) -> Result<Vec<JournalId>, JournalError> {
+        Ok(discover(&self.root)?.into_iter().map(|entry| entry.id).collect())
+    }
+
     /// Whether segments may go that were confirmed only a moment ago: the cap is near, or the
     /// retention is short.
     #[must_use]

@@ -1,19 +1,31 @@
 //! A look into the store, with nothing between the test and the rows.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use linkledger::agents::AGENT_DATA_VERSION;
 use linkledger::domain::click_id::{ClickId, ClickIdKeys};
 use linkledger::domain::secret::Secrets;
 use linkledger::store::{Location, STORE_FILE, Store};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteRow};
-use sqlx::{ConnectOptions as _, Connection as _, Row as _};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Connection as _, Row as _};
 use tokio::runtime::Runtime;
+use url::Url;
 
-/// The store of one data directory.
+use super::engine;
+
+/// Every table, so that whoever wants to write waits, whatever it is.
+const LOCK_POSTGRES: &str = "DO $$
+    DECLARE name TEXT;
+    BEGIN
+        FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename LOOP
+            EXECUTE format('LOCK TABLE %I IN EXCLUSIVE MODE', name);
+        END LOOP;
+    END $$";
+
+/// The store of one service.
 pub(crate) struct Books {
-    path: PathBuf,
+    location: Location,
     runtime: Runtime,
 }
 
@@ -28,9 +40,15 @@ pub(crate) struct Click {
 }
 
 impl Books {
+    /// Of the data directory's service on this run's servers.
     pub(crate) fn of(data_dir: &Path) -> Self {
+        Self::at(engine::location(data_dir))
+    }
+
+    pub(crate) fn at(location: Location) -> Self {
+        sqlx::any::install_default_drivers();
         Self {
-            path: data_dir.to_owned(),
+            location,
             runtime: tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
@@ -38,15 +56,33 @@ impl Books {
         }
     }
 
-    fn connect(&self, read_only: bool) -> SqliteConnection {
-        let options = SqliteConnectOptions::new()
-            .filename(self.path.join(STORE_FILE))
-            .read_only(read_only)
-            .busy_timeout(std::time::Duration::from_secs(30));
-        self.runtime.block_on(options.connect()).expect("the store opens")
+    pub(crate) fn are_in_postgres(&self) -> bool {
+        matches!(self.location, Location::Postgres(_))
     }
 
-    pub(crate) fn rows(&self, sql: &'static str) -> Vec<SqliteRow> {
+    fn connect(&self, read_only: bool) -> AnyConnection {
+        let url = match &self.location {
+            Location::Postgres(url) => url.clone(),
+            Location::Directory(path) => {
+                let path = std::path::absolute(path.join(STORE_FILE)).expect("a path");
+                let mode = if read_only { "ro" } else { "rw" };
+                format!(
+                    "sqlite://{}?mode={mode}",
+                    Url::from_file_path(path).expect("a path").path()
+                )
+            }
+        };
+        self.runtime.block_on(async {
+            let mut conn = AnyConnection::connect(&url).await.expect("the store opens");
+            if !self.are_in_postgres() {
+                let patience = sqlx::query("PRAGMA busy_timeout = 30000").execute(&mut conn);
+                patience.await.expect("the store answers");
+            }
+            conn
+        })
+    }
+
+    pub(crate) fn rows(&self, sql: &'static str) -> Vec<AnyRow> {
         let mut conn = self.connect(true);
         self.runtime.block_on(async {
             let rows = sqlx::query(sql).fetch_all(&mut conn).await.expect(sql);
@@ -67,6 +103,19 @@ impl Books {
         self.rows(sql).iter().map(|row| row.get(0)).collect()
     }
 
+    /// The names of all tables; partitions are part of theirs.
+    pub(crate) fn tables(&self) -> Vec<String> {
+        self.texts(match self.location {
+            Location::Directory(_) => {
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+            }
+            Location::Postgres(_) => {
+                "SELECT relname::text FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition
+                    AND relnamespace = 'public'::regnamespace"
+            }
+        })
+    }
+
     /// Tampers with the store; only for tests of what notices it.
     pub(crate) fn tamper(&self, sql: &'static str) {
         let mut conn = self.connect(false);
@@ -80,8 +129,15 @@ impl Books {
     /// Keeps everybody else from writing, as a backup or a stuck administrator would.
     pub(crate) fn lock(self) -> Locked {
         let mut conn = self.connect(false);
-        let begun = sqlx::query("BEGIN IMMEDIATE").execute(&mut conn);
-        self.runtime.block_on(begun).expect("the write lock");
+        let locks: &[&'static str] = match self.location {
+            Location::Directory(_) => &["BEGIN IMMEDIATE"],
+            Location::Postgres(_) => &["BEGIN", LOCK_POSTGRES],
+        };
+        self.runtime.block_on(async {
+            for lock in locks {
+                sqlx::query(*lock).execute(&mut conn).await.expect("the write lock");
+            }
+        });
         Locked { conn, books: self }
     }
 
@@ -112,9 +168,7 @@ impl Books {
     /// What is wrong, by the program's own recount.
     pub(crate) fn mismatches(&self) -> Vec<String> {
         self.runtime.block_on(async {
-            let store = Store::open(&Location::Directory(self.path.clone()))
-                .await
-                .expect("the store opens");
+            let store = Store::open(&self.location).await.expect("the store opens");
             let verified = store.verify(AGENT_DATA_VERSION, |_| ()).await.expect("verify answers");
             store.close().await;
             let told = |m: &linkledger::store::Mismatch| format!("{}: {}", m.check, m.detail);
@@ -125,7 +179,7 @@ impl Books {
 
 /// A store that nobody can write to.
 pub(crate) struct Locked {
-    conn: SqliteConnection,
+    conn: AnyConnection,
     books: Books,
 }
 
@@ -138,12 +192,16 @@ impl Locked {
     }
 }
 
-/// Reads click ids with the secret that an installation made for itself.
+/// Reads click ids with the secret of an installation.
 pub(crate) struct ClickIds(ClickIdKeys);
 
 impl ClickIds {
     pub(crate) fn of(data_dir: &Path) -> Self {
-        let secret = std::fs::read_to_string(data_dir.join("secret")).expect("the first start made a secret");
+        let secret = if engine::on_redis() {
+            engine::SECRET.to_owned()
+        } else {
+            std::fs::read_to_string(data_dir.join("secret")).expect("the first start made a secret")
+        };
         Self(ClickIdKeys::new(&Secrets::parse(secret.trim()).expect("a secret")))
     }
 

@@ -9,6 +9,8 @@ pub(crate) mod api;
 pub(crate) mod books;
 pub(crate) mod campaign;
 pub(crate) mod desk;
+pub(crate) mod engine;
+pub(crate) mod feeds;
 pub(crate) mod http;
 pub(crate) mod metrics;
 pub(crate) mod mmdb;
@@ -25,7 +27,7 @@ use std::time::{Duration, Instant};
 pub(crate) const KEY: &str = "llk_operator_of_the_tests_0123456789";
 
 /// How long something that must happen may take on a machine that is busy with other things.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Waits until `found` finds something; fails the test when it never does.

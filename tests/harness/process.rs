@@ -9,9 +9,9 @@ use std::process::{Child, Command, ExitStatus, Output};
 use tempfile::TempDir;
 
 use super::api::Api;
-use super::{KEY, directory, wait_for};
+use super::{KEY, directory, engine, wait_for};
 
-/// The binary with nothing of the test's own environment but the path.
+/// The binary on this run's servers, with nothing of the test's own environment but the path.
 pub(crate) fn command(data_dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_linkledger"));
     command.env_clear().env("LINKLEDGER_DATA_DIR", data_dir);
@@ -21,6 +21,7 @@ pub(crate) fn command(data_dir: &Path) -> Command {
     for name in ["REDIRECT", "API", "METRICS"] {
         command.env(format!("LINKLEDGER_{name}_ADDR"), "127.0.0.1:0");
     }
+    command.envs(engine::settings(data_dir));
     command
 }
 

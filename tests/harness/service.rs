@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use linkledger::app::{self, DataDir, Roles, Running};
 use linkledger::clock::Clock;
 use linkledger::config::{Config, Sources};
+use linkledger::store::Location;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use super::api::Api;
 use super::books::Books;
 use super::http::{Answer, Request, ask, visit};
-use super::{KEY, directory, metrics, wait_until};
+use super::{KEY, directory, engine, metrics, wait_until};
 
 /// How a service is to be started.
 pub(crate) struct Setup {
@@ -56,7 +57,13 @@ impl Setup {
             setup = setup.set(name, "127.0.0.1:0");
         }
         let dir = setup.dir.display().to_string();
-        let setup = setup.set("DATA_DIR", &dir);
+        let mut setup = setup.set("DATA_DIR", &dir);
+        for (name, value) in engine::settings(&setup.dir) {
+            // A test that brings its own servers has said so.
+            if !setup.settings.iter().any(|(given, _)| given == name) {
+                setup.settings.push((name.to_owned(), value));
+            }
+        }
         let sources = Sources::new(None, setup.settings.into_iter()).expect("known settings");
         let config = Config::load(sources).expect("valid settings");
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -69,6 +76,7 @@ impl Setup {
             .expect("the service starts");
         Service {
             dir: setup.dir,
+            store: app::store_location(&config),
             home: None,
             runtime: Some(runtime),
             running: Some(running),
@@ -80,6 +88,7 @@ impl Setup {
 /// was left behind.
 pub(crate) struct Service {
     pub(crate) dir: PathBuf,
+    store: Location,
     home: Option<TempDir>,
     runtime: Option<Runtime>,
     running: Option<Running>,
@@ -116,7 +125,7 @@ impl Service {
     }
 
     pub(crate) fn books(&self) -> Books {
-        Books::of(&self.dir)
+        Books::at(self.store.clone())
     }
 
     /// What a browser gets for a slug.

@@ -45,8 +45,9 @@ pub(super) enum Source {
     Followers,
 }
 
-/// What a source does not tell.
-const UNKNOWN: &str = "NULL";
+/// What a source does not tell, as an expression: Postgres groups by no constant, and compares a text with texts only.
+const UNKNOWN_NUMBER: &str = "NULLIF(0, 0)";
+const UNKNOWN_TEXT: &str = "NULLIF('', '')";
 
 impl Entity {
     /// Whether it is named by an id; otherwise by its own text.
@@ -77,6 +78,10 @@ impl Entity {
         }
     }
 
+    const fn unknown(self) -> &'static str {
+        if self.is_thing() { UNKNOWN_NUMBER } else { UNKNOWN_TEXT }
+    }
+
     const fn of_link(self) -> &'static str {
         match self {
             Self::Campaign => "links.campaign_id",
@@ -84,7 +89,7 @@ impl Entity {
             Self::Link => "links.id",
             Self::Post => "links.post_id",
             Self::Platform => "links.platform",
-            _ => UNKNOWN,
+            _ => self.unknown(),
         }
     }
 
@@ -129,7 +134,7 @@ impl Entity {
             Self::Post => "promo_codes.post_id",
             Self::Platform => "posts.platform",
             Self::PromoCode => "promo_codes.id",
-            _ => UNKNOWN,
+            _ => self.unknown(),
         }
     }
 
@@ -139,7 +144,7 @@ impl Entity {
             Self::Influencer => "posts.influencer_id",
             Self::Post => "posts.id",
             Self::Platform => "posts.platform",
-            _ => UNKNOWN,
+            _ => self.unknown(),
         }
     }
 
@@ -147,7 +152,7 @@ impl Entity {
         match self {
             Self::Influencer => "follower_counts.influencer_id",
             Self::Platform => "follower_counts.platform",
-            _ => UNKNOWN,
+            _ => self.unknown(),
         }
     }
 

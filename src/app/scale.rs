@@ -1,0 +1,70 @@
+//! What a node of several has that one process alone has not: the streams, or what a start does without them.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::{DRAIN_FOR, StartError};
+use crate::config::Config;
+use crate::journal::JournalStats;
+use crate::metrics::Metrics;
+use crate::shutdown::Stopping;
+use crate::store::Store;
+use crate::stream::{Forwarder, LocalFeed, OwnedShards, Progress, Redis, RedisFeed, all_shards};
+use crate::worker::Worker;
+
+/// The client of the configured Redis, if there is one.
+pub(super) fn redis(config: &Config, metrics: &Metrics) -> Result<Option<Redis>, StartError> {
+    let connect = |urls| Redis::new(urls, metrics.clone()).map_err(|error| StartError::Redis(error.to_string()));
+    config.redis_urls.as_ref().map(connect).transpose()
+}
+
+/// How records get from this node's journals into the store.
+pub(super) struct Pipeline {
+    pub(super) redis: Option<Redis>,
+    pub(super) root: std::path::PathBuf,
+    pub(super) stats: Arc<JournalStats>,
+    pub(super) store: Store,
+    pub(super) shards: u16,
+    pub(super) progress: Progress,
+    pub(super) metrics: Metrics,
+}
+
+impl Pipeline {
+    /// With Redis: carries this directory's journals into the streams, also those that an earlier process left.
+    pub(super) fn forward(&self, tasks: &mut JoinSet<()>, stopping: &Stopping) {
+        if let Some(redis) = &self.redis {
+            tasks.spawn(self.forwarder(redis).run(stopping.clone(), DRAIN_FOR));
+        }
+    }
+
+    pub(super) fn forwarder(&self, redis: &Redis) -> Forwarder {
+        Forwarder::new(
+            &self.root,
+            Arc::clone(&self.stats),
+            redis.clone(),
+            Arc::new(self.store.clone()),
+            self.shards,
+            self.progress.clone(),
+            self.metrics.clone(),
+        )
+    }
+
+    /// Commits what the streams hold, or without Redis what this directory's journals hold. `worker` is given its feed.
+    pub(super) fn work(&self, worker: Worker<()>, tasks: &mut JoinSet<()>, stopping: &Stopping) {
+        let stopping = stopping.clone();
+        match &self.redis {
+            Some(redis) => tasks.spawn(worker.on(self.stream(redis, all_shards())).run(stopping, DRAIN_FOR)),
+            None => tasks.spawn(worker.on(self.local()).run(stopping, DRAIN_FOR)),
+        };
+    }
+
+    fn stream(&self, redis: &Redis, owned: OwnedShards) -> RedisFeed {
+        let (source, metrics) = (Arc::new(self.store.clone()), self.metrics.clone());
+        RedisFeed::new(redis.clone(), source, owned, self.shards, metrics)
+    }
+
+    pub(super) fn local(&self) -> LocalFeed {
+        LocalFeed::new(&self.root, Arc::new(self.store.clone()), Arc::clone(&self.stats))
+    }
+}
