@@ -18,7 +18,10 @@ struct SmallDisk(PathBuf);
 impl SmallDisk {
     /// `None` where this user may not mount.
     fn mount(dir: &Path) -> Option<Self> {
-        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64m", "none"]).arg(dir).output();
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=64m", "none"])
+            .arg(dir)
+            .output();
         if mount.is_ok_and(|output| output.status.success()) {
             return Some(Self(dir.to_owned()));
         }
@@ -61,7 +64,10 @@ fn full(row: &'static str, backends: Backends, name: &'static str) {
     }
     let mut told = 0;
     let figures = scene.end_with(|scene| told = dropped(scene, name));
-    assert_eq!(figures.unrecorded as u64, told, "{row}: what is not recorded is counted");
+    assert_eq!(
+        figures.unrecorded as u64, told,
+        "{row}: what is not recorded is counted"
+    );
     drop(disk);
 }
 
@@ -78,13 +84,17 @@ fn segment(scene: &Scene, name: &str) -> PathBuf {
         purpose == Some(Purpose::Redirect)
     });
     let last = of_clicks.map(|entry| segments(&entry.dir).expect("segments").pop().expect("a segment").path);
-    last.max_by_key(|path| fs::metadata(path).expect("a file").modified().expect("a time")).expect("a journal")
+    last.max_by_key(|path| fs::metadata(path).expect("a file").modified().expect("a time"))
+        .expect("a journal")
 }
 
 /// Where the frames end: behind is nothing but zeros.
 fn written(path: &Path) -> u64 {
     let bytes = fs::read(path).expect("a segment");
-    bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1)
+    bytes
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |last| last as u64 + 1)
 }
 
 /// A bit turns over in the middle of what was written.
@@ -93,9 +103,13 @@ fn flip(scene: &mut Scene, path: &Path) {
     let at = end / 2 + scene.chance.below(end / 4);
     let mut file = OpenOptions::new().read(true).write(true).open(path).expect("a segment");
     let mut byte = [0];
-    file.seek(SeekFrom::Start(at)).and_then(|_| file.read_exact(&mut byte)).expect("a byte");
+    file.seek(SeekFrom::Start(at))
+        .and_then(|_| file.read_exact(&mut byte))
+        .expect("a byte");
     byte[0] ^= 1 << scene.chance.below(8);
-    file.seek(SeekFrom::Start(at)).and_then(|_| file.write_all(&byte)).expect("a byte");
+    file.seek(SeekFrom::Start(at))
+        .and_then(|_| file.write_all(&byte))
+        .expect("a byte");
 }
 
 /// The last bytes never reached the disk.
@@ -119,12 +133,17 @@ fn damaged(row: &'static str, backends: Backends, name: &'static str, damage: fn
         scene.backends.postgres.start();
         scene.fleet.bring_up(name);
         let series = format!("linkledger_journal_faults_total{{kind=\"{kind}\"}}");
-        wait_until("the alarm is raised", || metrics::count(scene.fleet.process(name).metrics, &series) > 0);
+        wait_until("the alarm is raised", || {
+            metrics::count(scene.fleet.process(name).metrics, &series) > 0
+        });
         scene.answers(100);
     }
     let rounds = rounds(2, 20);
     let figures = scene.end();
-    assert!(figures.missing <= rounds, "{row}: {rounds} damages of one record each cost {figures:?}");
+    assert!(
+        figures.missing <= rounds,
+        "{row}: {rounds} damages of one record each cost {figures:?}"
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::load::Targets;
@@ -76,11 +77,15 @@ impl Fleet {
             };
             (name, node)
         };
-        let nodes = plan.iter().map(node).collect();
-        let mut fleet = Self { settings, nodes, home };
-        for name in fleet.names("") {
-            fleet.bring_up(name);
-        }
+        let mut nodes: BTreeMap<_, _> = plan.iter().map(node).collect();
+        // All at once, on a database without a table.
+        let common = &settings;
+        std::thread::scope(|scope| {
+            for node in nodes.values_mut() {
+                scope.spawn(move || node.bring_up(common));
+            }
+        });
+        let fleet = Self { settings, nodes, home };
         let targets = fleet.targets();
         (fleet, targets)
     }
@@ -97,8 +102,16 @@ impl Fleet {
         let mint = |_| slug(&api.link(&stage, &json!({})));
         let targets = Targets {
             slugs: (0..LINKS).map(mint).collect(),
-            redirects: self.names("redirect").iter().map(|name| Arc::clone(&self.nodes[name].redirect)).collect(),
-            apis: self.names("api").iter().map(|name| Arc::clone(&self.nodes[name].api)).collect(),
+            redirects: self
+                .names("redirect")
+                .iter()
+                .map(|name| Arc::clone(&self.nodes[name].redirect))
+                .collect(),
+            apis: self
+                .names("api")
+                .iter()
+                .map(|name| Arc::clone(&self.nodes[name].api))
+                .collect(),
         };
         // Asked of the metric: a visit would be a click that nobody logs.
         for name in self.names("redirect") {
@@ -141,7 +154,10 @@ impl Fleet {
     }
 
     pub(crate) fn dirs(&self) -> Vec<(&'static str, &Path)> {
-        self.nodes.iter().map(|(name, node)| (*name, node.dir.as_path())).collect()
+        self.nodes
+            .iter()
+            .map(|(name, node)| (*name, node.dir.as_path()))
+            .collect()
     }
 
     /// The settings as a node or a command of the installation gets them.
@@ -149,30 +165,19 @@ impl Fleet {
         command
             .env("LINKLEDGER_DATABASE_URL", &settings.database)
             .env("LINKLEDGER_SECRET", SECRET)
+            .env("LINKLEDGER_LOG", "info,sqlx=warn,actix_server=warn,actix_http=off")
             .env("LINKLEDGER_REDIRECT_THREADS", "2");
         if let Some(redis) = &settings.redis {
-            command.env("LINKLEDGER_REDIS_URL", redis).env("LINKLEDGER_STREAM_SHARDS", "3");
+            command
+                .env("LINKLEDGER_REDIS_URL", redis)
+                .env("LINKLEDGER_STREAM_SHARDS", "3");
         }
         command.envs(settings.more.iter().map(|(name, value)| (*name, value)));
     }
 
     pub(crate) fn bring_up(&mut self, name: &str) {
         let settings = self.settings.clone();
-        let node = self.node(name);
-        assert!(node.process.is_none(), "{name} runs already");
-        let own = &node.own;
-        let process = Process::start_with(&node.dir, |command| {
-            Self::prepare(&settings, command);
-            command.envs(own).args(["serve", "--role", node.roles])
-        });
-        let phase = if own.contains_key("FAILPOINTS") { Phase::Doomed } else { Phase::Serving };
-        if let Some(address) = process.redirect {
-            node.redirect.serve(address, phase);
-        }
-        if let Some(address) = process.api {
-            node.api.serve(address, phase);
-        }
-        node.process = Some(process);
+        self.node(name).bring_up(&settings);
     }
 
     /// Tries to start a second process on a node's data directory.
@@ -180,7 +185,10 @@ impl Fleet {
         let node = &self.nodes[name];
         let mut command = command(&node.dir);
         Self::prepare(&self.settings, &mut command);
-        command.args(["serve", "--role", node.roles]).output().expect("the binary runs")
+        command
+            .args(["serve", "--role", node.roles])
+            .output()
+            .expect("the binary runs")
     }
 
     pub(crate) fn process(&self, name: &str) -> &Process {
@@ -197,12 +205,23 @@ impl Fleet {
         node.enter(Phase::Killed);
     }
 
-    /// Waits until a fail point has ended the process; whether it had the occasion in time.
+    /// Lets a process stand still (STOP) or go on (CONT).
+    pub(crate) fn signal(&self, name: &str, signal: Signal) {
+        let id = i32::try_from(self.process(name).id()).expect("a process id");
+        let id = Pid::from_raw(id).expect("a process id");
+        kill_process(id, signal).expect("a child to signal");
+    }
+
+    /// Waits until a fail point has ended the process.
     pub(crate) fn wait_for_death(&mut self, name: &str) {
         let node = self.node(name);
         let mut process = node.process.take().expect("a running node");
         let status = wait_for("the fail point kills its process", || process.death());
-        assert!(!status.success(), "{name} ended with {status}: {}", process.complained());
+        assert!(
+            !status.success(),
+            "{name} ended with {status}: {}",
+            process.complained()
+        );
         node.said += &process.complained();
         node.enter(Phase::Killed);
     }
@@ -251,6 +270,27 @@ impl Fleet {
 }
 
 impl Node {
+    fn bring_up(&mut self, settings: &Settings) {
+        assert!(self.process.is_none(), "{} runs already", self.redirect.name);
+        let own = &self.own;
+        let process = Process::start_with(&self.dir, |command| {
+            Fleet::prepare(settings, command);
+            command.envs(own).args(["serve", "--role", self.roles])
+        });
+        let phase = if own.contains_key("FAILPOINTS") {
+            Phase::Doomed
+        } else {
+            Phase::Serving
+        };
+        if let Some(address) = process.redirect {
+            self.redirect.serve(address, phase);
+        }
+        if let Some(address) = process.api {
+            self.api.serve(address, phase);
+        }
+        self.process = Some(process);
+    }
+
     fn enter(&self, phase: Phase) {
         self.redirect.enter(phase);
         self.api.enter(phase);

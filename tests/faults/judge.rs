@@ -49,7 +49,6 @@ pub(crate) struct Figures {
     pub(crate) answered: usize,
     pub(crate) in_flight: usize,
     pub(crate) surplus: usize,
-    pub(crate) turned_away: usize,
     pub(crate) unrecorded: usize,
     /// Clicks that damaged journals no longer had.
     pub(crate) missing: usize,
@@ -87,7 +86,12 @@ impl Promises {
     }
 
     fn missing(&self, stored: &HashMap<Place, usize>) -> Vec<Place> {
-        let mut missing: Vec<_> = self.clicks.keys().filter(|place| !stored.contains_key(place)).copied().collect();
+        let mut missing: Vec<_> = self
+            .clicks
+            .keys()
+            .filter(|place| !stored.contains_key(place))
+            .copied()
+            .collect();
         missing.sort_unstable();
         missing
     }
@@ -104,8 +108,16 @@ fn all_there(ledger: &Ledger, promises: &Promises, log: &Log, expect: Expect) ->
     }
     let conversions = ledger.conversions().map_err(|error| error.to_string())?;
     let refunds = ledger.refunds().map_err(|error| error.to_string())?;
-    let orders = log.orders().iter().filter(|order| !conversions.contains_key(&order.id)).count();
-    let sent_back = log.refunds().iter().filter(|refund| !refunds.contains_key(&refund.id)).count();
+    let orders = log
+        .orders()
+        .iter()
+        .filter(|order| !conversions.contains_key(&order.id))
+        .count();
+    let sent_back = log
+        .refunds()
+        .iter()
+        .filter(|refund| !refunds.contains_key(&refund.id))
+        .count();
     if orders + sent_back > 0 {
         return Err(format!("{orders} conversions and {sent_back} refunds"));
     }
@@ -117,7 +129,10 @@ fn gone(ledger: &Ledger, missing: &[Place]) -> Result<bool, sqlx::Error> {
     let mut cursors = HashMap::new();
     for row in ledger.rows("SELECT tag, seq FROM journals")? {
         let (tag, seq): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-        cursors.insert(u32::try_from(tag).expect("a tag"), u64::try_from(seq).expect("a sequence"));
+        cursors.insert(
+            u32::try_from(tag).expect("a tag"),
+            u64::try_from(seq).expect("a sequence"),
+        );
     }
     // A torn tail is one record: everything before it is committed.
     let known = |(tag, seq): &Place| cursors.get(tag).is_some_and(|cursor| *seq <= cursor + 1);
@@ -138,7 +153,9 @@ pub(crate) fn settle(ledger: &Ledger, log: &Log, expect: Expect, fault_ended: In
                 return since;
             }
             Err(missing) if since > PATIENCE => {
-                log.violate(format!("E: not drained {since:?} after the fault ended; missing: {missing}"));
+                log.violate(format!(
+                    "E: not drained {since:?} after the fault ended; missing: {missing}"
+                ));
                 return since;
             }
             Err(_) => std::thread::sleep(LOOK_EVERY),
@@ -152,7 +169,10 @@ pub(crate) fn judge(fleet: &Fleet, ledger: &Ledger, log: &Log, expect: Expect, d
     let stored = ledger.clicks().expect("the database answers");
     let missing = promises.missing(&stored);
     if promises.unrecorded > 0 && !expect.unrecorded {
-        log.violate(format!("A: {} clicks were answered and not recorded", promises.unrecorded));
+        log.violate(format!(
+            "A: {} clicks were answered and not recorded",
+            promises.unrecorded
+        ));
     }
     let declared = ledger.number("SELECT CAST(COALESCE(SUM(lost), 0) AS BIGINT) FROM journals");
     let declared = usize::try_from(declared.expect("the database answers")).expect("a count");
@@ -161,16 +181,27 @@ pub(crate) fn judge(fleet: &Fleet, ledger: &Ledger, log: &Log, expect: Expect, d
     }
     if !missing.is_empty() && !(expect.damaged && gone(ledger, &missing).expect("the database answers")) {
         let places = missing.iter().take(SEARCHED);
-        let traces: Vec<_> = places.map(|place| trace(fleet, ledger, *place, &promises.clicks[place])).collect();
-        log.violate(format!("A: {} clicks are missing\n  {}", missing.len(), traces.join("\n  ")));
+        let traces: Vec<_> = places
+            .map(|place| trace(fleet, ledger, *place, &promises.clicks[place]))
+            .collect();
+        log.violate(format!(
+            "A: {} clicks are missing\n  {}",
+            missing.len(),
+            traces.join("\n  ")
+        ));
     }
     for (place, count) in stored.iter().filter(|(_, count)| **count > 1).take(SEARCHED) {
         log.violate(format!("A: the click at {place:?} is stored {count} times"));
     }
-    let surplus = stored.keys().filter(|place| !promises.clicks.contains_key(place)).count();
+    let surplus = stored
+        .keys()
+        .filter(|place| !promises.clicks.contains_key(place))
+        .count();
     let in_flight = log.in_flight.load(Ordering::SeqCst);
     if surplus > in_flight {
-        log.violate(format!("B: {surplus} clicks that nobody was told of, {in_flight} were under way at kills"));
+        log.violate(format!(
+            "B: {surplus} clicks that nobody was told of, {in_flight} were under way at kills"
+        ));
     }
     events(ledger, log, expect);
     let verified = fleet.run(&["verify"]);
@@ -182,7 +213,6 @@ pub(crate) fn judge(fleet: &Fleet, ledger: &Ledger, log: &Log, expect: Expect, d
         answered: log.answers(),
         in_flight,
         surplus,
-        turned_away: log.turned_away.load(Ordering::SeqCst),
         unrecorded: promises.unrecorded,
         missing: missing.len(),
         orders: log.orders().len(),
@@ -208,9 +238,13 @@ fn events(ledger: &Ledger, log: &Log, expect: Expect) {
         }
     }
     if conversions.len() + refunds.len() > 0 {
-        log.violate(format!("D: stored, and acknowledged to nobody: {conversions:?} {refunds:?}"));
+        log.violate(format!(
+            "D: stored, and acknowledged to nobody: {conversions:?} {refunds:?}"
+        ));
     }
-    let rejected = ledger.number("SELECT COUNT(*) FROM rejections").expect("the database answers");
+    let rejected = ledger
+        .number("SELECT COUNT(*) FROM rejections")
+        .expect("the database answers");
     if rejected > 0 {
         log.violate(format!("D: {rejected} events are rejected"));
     }
@@ -236,7 +270,10 @@ fn trace(fleet: &Fleet, ledger: &Ledger, (tag, seq): Place, click: &Click) -> St
     let mut found = false;
     for (name, dir) in fleet.dirs() {
         let entries = discover(&dir.join("journals")).unwrap_or_default();
-        for entry in entries.iter().filter(|entry| entry.header.is_some_and(|header| header.tag == tag)) {
+        for entry in entries
+            .iter()
+            .filter(|entry| entry.header.is_some_and(|header| header.tag == tag))
+        {
             found = true;
             let readable = Reader::open(&entry.dir, seq - 1).and_then(|mut reader| reader.read(1, 1 << 20));
             let readable = match readable {

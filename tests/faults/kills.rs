@@ -31,7 +31,9 @@ fn die_at(row: &'static str, role: &str, point: &str, short: usize) {
         scene.fleet.kill(name);
         // So many times it is passed, and then it kills.
         let passed = scene.chance.below(30);
-        scene.fleet.set(name, "FAILPOINTS", Some(&format!("{point}={passed}*off->return")));
+        scene
+            .fleet
+            .set(name, "FAILPOINTS", Some(&format!("{point}={passed}*off->return")));
         scene.fleet.bring_up(name);
         scene.fleet.wait_for_death(name);
         scene.fleet.set(name, "FAILPOINTS", None);
@@ -61,7 +63,12 @@ rows! {
 
 #[test]
 fn redirect_nodes_are_killed_and_every_answer_counts() {
-    kill_again_and_again("redirect_nodes_are_killed_and_every_answer_counts", Backends::with_redis(&[]), "redirect", 4);
+    kill_again_and_again(
+        "redirect_nodes_are_killed_and_every_answer_counts",
+        Backends::with_redis(&[]),
+        "redirect",
+        4,
+    );
 }
 
 #[test]
@@ -72,7 +79,12 @@ fn api_nodes_are_killed_and_every_acknowledged_order_counts_once() {
 
 #[test]
 fn workers_are_killed_and_others_go_on_where_they_stopped() {
-    kill_again_and_again("workers_are_killed_and_others_go_on_where_they_stopped", Backends::with_redis(&[]), "worker", 4);
+    kill_again_and_again(
+        "workers_are_killed_and_others_go_on_where_they_stopped",
+        Backends::with_redis(&[]),
+        "worker",
+        4,
+    );
 }
 
 #[test]

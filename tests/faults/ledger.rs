@@ -46,7 +46,10 @@ impl Ledger {
         let mut places = HashMap::new();
         for row in self.rows(sql)? {
             let (tag, seq): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-            let place = (u32::try_from(tag).expect("a tag"), u64::try_from(seq).expect("a sequence"));
+            let place = (
+                u32::try_from(tag).expect("a tag"),
+                u64::try_from(seq).expect("a sequence"),
+            );
             *places.entry(place).or_default() += 1;
         }
         Ok(places)

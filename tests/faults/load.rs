@@ -20,6 +20,7 @@ const VISITORS: usize = 4;
 const SHOPS: usize = 2;
 const VISITOR_PACE: Duration = Duration::from_millis(8);
 const SHOP_PACE: Duration = Duration::from_millis(30);
+const CLICKS_A_MODEL: usize = 25;
 /// Nobody answers: look again.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// A shop whose event nobody acknowledges.
@@ -156,17 +157,29 @@ impl Client {
             std::thread::sleep(LOOK_AGAIN);
             return None;
         };
-        let Kept { mut connection, slot, view } = kept;
+        let Kept {
+            mut connection,
+            slot,
+            view,
+        } = kept;
         let place = usize::try_from(random_below(self.targets.slugs.len() as u64)).expect("small");
         let before = slot.phase_of(view);
         self.log.sent.fetch_add(1, Ordering::SeqCst);
         let began = Instant::now();
-        match connection.exchange(&visit(&self.targets.slugs[place])) {
+        let mut request = visit(&self.targets.slugs[place]);
+        // Telephones that nobody has met yet come all the time, so that there is always something to look up.
+        request.headers[0].1 = format!(
+            "Mozilla/5.0 (Linux; Android 15; Model {}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/153.0.0.0 Mobile \
+             Safari/537.36",
+            self.log.answers() / CLICKS_A_MODEL
+        );
+        match connection.exchange(&request) {
             Ok(answer) => {
                 let took = began.elapsed();
                 self.log.took(took);
                 if took > SLOWEST_REDIRECT {
-                    self.log.violate(format!("{} let a visitor wait for {took:?}", slot.name));
+                    self.log
+                        .violate(format!("{} let a visitor wait for {took:?}", slot.name));
                 }
                 let id = self.read(&answer, &slot)?;
                 self.log.clicked(id.clone(), &slot.name);
@@ -216,7 +229,9 @@ impl Client {
 
     fn refused(&self, slot: &Slot, view: View) {
         match slot.phase_of(view) {
-            Phase::Serving => self.log.violate(format!("{} refused a connection while it lived", slot.name)),
+            Phase::Serving => self
+                .log
+                .violate(format!("{} refused a connection while it lived", slot.name)),
             Phase::Doomed | Phase::Killed => {}
             Phase::Draining => slot.refused(view),
         }
@@ -232,9 +247,7 @@ impl Client {
                 self.log.in_flight.fetch_add(1, Ordering::SeqCst);
             }
             // A kept connection may be closed while a request is on its way; every client sends that again.
-            Phase::Draining if was_kept && before == Phase::Draining && cut == Cut::NoAnswer => {
-                self.log.turned_away.fetch_add(1, Ordering::SeqCst);
-            }
+            Phase::Draining if was_kept && before == Phase::Draining && cut == Cut::NoAnswer => {}
             Phase::Draining => self.log.violate(format!(
                 "{} took a visitor's request (kept connection: {was_kept}; before the signal: {}) and did not answer it \
                  while draining: {cut:?}",
@@ -249,7 +262,8 @@ impl Client {
         let began = Instant::now();
         let acknowledged = loop {
             if began.elapsed() > SHOP_PATIENCE {
-                self.log.violate(format!("{path} was not acknowledged in {SHOP_PATIENCE:?}: {body}"));
+                self.log
+                    .violate(format!("{path} was not acknowledged in {SHOP_PATIENCE:?}: {body}"));
                 return None;
             }
             if let Some(answer) = self.post(path, body) {
@@ -269,7 +283,8 @@ impl Client {
             && answer.status == 202
             && id(&answer.json()) != acknowledged
         {
-            self.log.violate(format!("{path}: a repeat got another id than {acknowledged}: {body}"));
+            self.log
+                .violate(format!("{path}: a repeat got another id than {acknowledged}: {body}"));
         }
         Some(acknowledged)
     }
@@ -287,8 +302,10 @@ impl Client {
         if cut == Cut::NotConnected {
             self.refused(slot, view);
         } else if before == Phase::Serving && matches!(after, Phase::Serving | Phase::Draining) {
-            self.log
-                .violate(format!("{} took {path} and did not answer it: {cut:?} ({after:?})", slot.name));
+            self.log.violate(format!(
+                "{} took {path} and did not answer it: {cut:?} ({after:?})",
+                slot.name
+            ));
         }
         None
     }

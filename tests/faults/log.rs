@@ -41,8 +41,6 @@ pub(crate) struct Log {
     pub(crate) answered: AtomicUsize,
     /// Clicks that were under way when their node was killed.
     pub(crate) in_flight: AtomicUsize,
-    /// Clicks on kept connections that a draining node closed without an answer.
-    pub(crate) turned_away: AtomicUsize,
     slowest_us: AtomicU64,
 }
 

@@ -41,9 +41,15 @@ fn restored(row: &'static str, backends: Backends) {
         let backup = scene.backends.postgres.base_backup(&format!("backup-{round}"));
         // What is committed now is not in the backup.
         scene.answers(600);
-        let before = scene.ledger.number("SELECT COUNT(*) FROM clicks").expect("the database answers");
+        let before = scene
+            .ledger
+            .number("SELECT COUNT(*) FROM clicks")
+            .expect("the database answers");
         scene.backends.postgres.restore(&backup);
-        let after = scene.ledger.number("SELECT COUNT(*) FROM clicks").expect("the database answers");
+        let after = scene
+            .ledger
+            .number("SELECT COUNT(*) FROM clicks")
+            .expect("the database answers");
         eprintln!("{row}: {before} clicks before, {after} right after the backup was put in place");
         scene.answers(300);
     }

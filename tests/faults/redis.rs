@@ -40,7 +40,9 @@ fn deleted(scene: &mut Scene) {
         std::thread::sleep(scene.chance.moment(BETWEEN_MS / 3));
         // With the workers stopped for a moment there is something in the streams to delete.
         let keys = streams(scene.backends.redis());
-        let Some(last) = keys.len().checked_sub(1) else { continue };
+        let Some(last) = keys.len().checked_sub(1) else {
+            continue;
+        };
         let key = &keys[usize::try_from(scene.chance.below(last as u64 + 1)).expect("small")];
         hit += scene.backends.redis().ask::<usize>(&["DEL", key]);
     }
@@ -63,9 +65,13 @@ fn evicting(scene: &mut Scene) {
     let used = |redis: &PrivateRedis| {
         let info: String = redis.ask(&["INFO", "memory"]);
         let line = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
-        line.and_then(|text| text.trim().parse::<u64>().ok()).expect("the memory that is used")
+        line.and_then(|text| text.trim().parse::<u64>().ok())
+            .expect("the memory that is used")
     };
-    let _ok: String = scene.backends.redis().ask(&["CONFIG", "SET", "maxmemory-policy", "allkeys-random"]);
+    let _ok: String = scene
+        .backends
+        .redis()
+        .ask(&["CONFIG", "SET", "maxmemory-policy", "allkeys-random"]);
     let mut evicted = String::new();
     for _ in 0..rounds(4, 20) {
         scene.round();
@@ -75,7 +81,11 @@ fn evicting(scene: &mut Scene) {
         scene.endure(Duration::from_millis(700));
         let _ok: String = scene.backends.redis().ask(&["CONFIG", "SET", "maxmemory", "0"]);
         let info: String = scene.backends.redis().ask(&["INFO", "stats"]);
-        evicted = info.lines().find(|line| line.starts_with("evicted_keys")).unwrap_or_default().to_owned();
+        evicted = info
+            .lines()
+            .find(|line| line.starts_with("evicted_keys"))
+            .unwrap_or_default()
+            .to_owned();
     }
     eprintln!("{evicted}");
 }

@@ -1,6 +1,8 @@
-//! What is no fault at all: every node is replaced under load, with other settings than before.
+//! Nodes that are replaced under load, with other settings than before; and two where one is meant.
 
-use super::matrix::rounds;
+use rustix::process::Signal;
+
+use super::matrix::{rounds, seconds};
 use super::scene::{Backends, Scene};
 use crate::harness::process::complaint;
 
@@ -46,6 +48,27 @@ fn a_data_directory_that_is_served_refuses_a_second_process() {
         let said = complaint(&scene.fleet.intrude(name));
         assert!(said.contains("serves the data directory"), "{said}");
         scene.answers(20);
+    }
+    scene.end();
+}
+
+/// A worker that stands still loses its leases to the other, and does not know it when it goes on.
+#[test]
+fn two_workers_on_one_shard_commit_every_batch_once() {
+    let row = "two_workers_on_one_shard_commit_every_batch_once";
+    let more = vec![("LINKLEDGER_STREAM_SHARDS", "1".to_owned())];
+    let mut scene = Scene::quiet(row, Backends::with_redis(&[]), more);
+    scene.start_load();
+    let workers = scene.fleet.names("worker");
+    for round in 0..rounds(2, 20) {
+        scene.round();
+        let name = workers[round % workers.len()];
+        // The moment of the fault: in the middle of a batch as likely as not.
+        std::thread::sleep(scene.chance.moment(300));
+        scene.fleet.signal(name, Signal::STOP);
+        scene.endure(seconds(11, 15));
+        scene.fleet.signal(name, Signal::CONT);
+        scene.answers(100);
     }
     scene.end();
 }

@@ -135,7 +135,9 @@ impl Scene {
         self.load = Some(Load::start(&self.targets, &self.log));
         self.answers(WARM);
         wait_until("the first clicks are committed", || {
-            self.ledger.number("SELECT COUNT(*) FROM clicks").is_ok_and(|count| count > 0)
+            self.ledger
+                .number("SELECT COUNT(*) FROM clicks")
+                .is_ok_and(|count| count > 0)
         });
     }
 
@@ -159,7 +161,10 @@ impl Scene {
                 self.answers(1);
             }
         }
-        assert!(self.log.answers() > before, "nobody was answered during {time:?} of the fault");
+        assert!(
+            self.log.answers() > before,
+            "nobody was answered during {time:?} of the fault"
+        );
     }
 
     /// One visit, logged like those of the load; its click id.
