@@ -36,9 +36,6 @@ pub enum Failure {
     /// The start.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
     /// A replay.
     #[error(transparent)]
     Replay(#[from] ReplayError),
@@ -64,6 +61,12 @@ pub enum Failure {
     NoStore(String),
 }
 
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Start(error.into())
+    }
+}
+
 /// A role by its name, for the command line.
 ///
 /// # Errors
@@ -76,7 +79,10 @@ async fn existing_store(config: &Config) -> Result<Store, Failure> {
     if config.database_url.is_none() && !config.data_dir.join(crate::store::STORE_FILE).exists() {
         return Err(Failure::NoStore(config.data_dir.display().to_string()));
     }
-    Ok(Store::open(&store_location(config)).await?)
+    let store = Store::at(&store_location(config))?;
+    // Nodes of another version may be working on it: these commands take it as it is, or leave it alone.
+    store.check_schema().await?;
+    Ok(store)
 }
 
 /// Makes a key and prints it. A serving process takes it up within a second.

@@ -20,6 +20,8 @@ const VISITORS: usize = 4;
 const SHOPS: usize = 2;
 const VISITOR_PACE: Duration = Duration::from_millis(8);
 const SHOP_PACE: Duration = Duration::from_millis(30);
+/// On average.
+const CLICKS_A_CONNECTION: u64 = 40;
 const CLICKS_A_MODEL: usize = 25;
 /// Nobody answers: look again.
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
@@ -54,7 +56,7 @@ impl Load {
             log: Arc::clone(log),
             stop: Arc::clone(&stop),
             number,
-            reuse: number.is_multiple_of(2),
+            reuse: number < VISITORS / 2,
             kept: None,
         };
         let visitors = (0..VISITORS).map(|number| {
@@ -183,7 +185,8 @@ impl Client {
                 }
                 let id = self.read(&answer, &slot)?;
                 self.log.clicked(id.clone(), &slot.name);
-                if self.reuse && !connection.closing {
+                // Not for ever: whoever moved to another node comes back.
+                if self.reuse && !connection.closing && random_below(CLICKS_A_CONNECTION) > 0 {
                     self.kept = Some(Kept { connection, slot, view });
                 }
                 Some(id)

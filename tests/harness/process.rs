@@ -30,6 +30,13 @@ pub(crate) fn run(data_dir: &Path, arguments: &[&str]) -> Output {
     command(data_dir).args(arguments).output().expect("the binary runs")
 }
 
+/// The same with settings of the test's own.
+pub(crate) fn run_with(data_dir: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Output {
+    let mut command = command(data_dir);
+    command.args(arguments).envs(settings.iter().copied());
+    command.output().expect("the binary runs")
+}
+
 /// What a command that must fail, and must not panic, says on standard error.
 #[track_caller]
 pub(crate) fn complaint(output: &Output) -> String {
