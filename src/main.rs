@@ -8,6 +8,7 @@ use linkledger::app::Roles;
 use linkledger::command::{self, Failure};
 use linkledger::config::{Config, Sources};
 use linkledger::demo::{DEMO_DIR, Scale};
+use linkledger::stream::SHARDS_MAX;
 use linkledger::telemetry;
 
 /// Which influencer earned which sale: short links, clicks, conversions, credit, reports.
@@ -58,6 +59,28 @@ enum Command {
         /// Read every user agent again and count everything that hangs on them anew.
         #[arg(long)]
         all: bool,
+    },
+    /// Print what the Redis streams hold as JSON lines: what no worker has committed yet.
+    ///
+    /// One record a line: `journal`, `seq`, `kind` (click, conversion, refund, lost) and, under the name of the kind, what
+    /// it is. Takes nothing out, and may run beside everything. Entries that cannot be read are told as `unreadable`.
+    Tail {
+        /// Only this shard; without it all that there can be.
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..i64::from(SHARDS_MAX)))]
+        shard: Option<u16>,
+        /// Go on at the end until Ctrl-C.
+        #[arg(long)]
+        follow: bool,
+    },
+    /// Bring the journals that a dead node left into the store.
+    ///
+    /// Takes the lock of the data directory DIR, so the node must be dead. With Redis configured it forwards the journals
+    /// for the workers to commit; without, it commits them itself. Ends when the store has confirmed every record: after
+    /// that DIR may go. Exit status 1, and what is left, after Ctrl-C or a minute without progress; then nothing is lost,
+    /// and it may be run again.
+    Drain {
+        /// The dead node's data directory.
+        dir: PathBuf,
     },
     /// Manage API keys.
     Key {
@@ -168,6 +191,8 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Serve(serve) => command::serve(&config, serve.role.unwrap_or(Roles::ALL)).await,
         Command::Replay(replay) => command::replay(&config, &replay.file, replay.concurrency, replay.top).await,
         Command::Demo(demo) => command::demo(&config, demo.into()).await,
+        Command::Tail { shard, follow } => command::tail(&config, shard, follow).await,
+        Command::Drain { dir } => command::drain(&config, &dir).await,
         Command::Verify => command::verify(&config).await,
         Command::Reclassify { all } => command::reclassify(&config, all).await,
         Command::Key {

@@ -5,7 +5,6 @@ mod harness;
 use std::collections::BTreeMap;
 
 use harness::api::Api;
-use harness::books::Books;
 use harness::service::Service;
 use harness::tally::{Dice, Tally, Zone, ms};
 use linkledger::clock::Clock;

@@ -2,6 +2,7 @@
 
 mod boot;
 mod closing;
+mod drain;
 mod files;
 mod health;
 mod journals;
@@ -28,6 +29,7 @@ use crate::shutdown::Shutdown;
 use crate::store::{Store, StoreError};
 use crate::stream::Progress;
 pub use boot::start;
+pub use drain::{Drained, drain};
 pub use files::{DataDir, LockError};
 use health::Health;
 pub use opening::store_location;
@@ -100,6 +102,9 @@ pub enum StartError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A directory to be drained that no process has served.
+    #[error("{0} is no data directory: it holds no journals")]
+    NoJournals(PathBuf),
     /// Another process serves this data directory.
     #[error(transparent)]
     Locked(#[from] LockError),

@@ -38,7 +38,7 @@ impl Pipeline {
         }
     }
 
-    pub(super) fn forwarder(&self, redis: &Redis) -> Forwarder {
+    fn forwarder(&self, redis: &Redis) -> Forwarder {
         Forwarder::new(
             &self.root,
             Arc::clone(&self.stats),

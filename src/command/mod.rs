@@ -1,10 +1,12 @@
 //! What the commands do, and what they print.
 
 mod demo;
+mod drain;
 mod progress;
 mod reclassify;
 mod replay;
 mod serve;
+mod tail;
 mod written;
 
 use std::process::ExitCode;
@@ -20,9 +22,11 @@ use crate::domain::text::{Name, TextError};
 use crate::replay::ReplayError;
 use crate::store::{ApiKey, Store, StoreError};
 pub use demo::{Asked, demo};
+pub use drain::drain;
 pub use reclassify::reclassify;
 pub use replay::replay;
 pub use serve::serve;
+pub use tail::tail;
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +60,12 @@ pub enum Failure {
     /// Two of them would undo each other's work.
     #[error("another `linkledger reclassify` is under way in this data directory")]
     UnderWay,
+    /// There are no streams without Redis.
+    #[error("there are no streams: LINKLEDGER_REDIS_URL is not set")]
+    NoRedis,
+    /// Redis.
+    #[error("redis: {0}")]
+    Redis(String),
     /// There is nothing to work on.
     #[error("there is no store in {0}; start `linkledger` once, or name another LINKLEDGER_DATA_DIR")]
     NoStore(String),

@@ -40,6 +40,19 @@ impl LinkState {
         self as u8
     }
 
+    /// Its name, for people and JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Paused => "paused",
+            Self::Expired => "expired",
+            Self::CampaignOver => "campaign_over",
+            Self::CampaignNotStarted => "campaign_not_started",
+            Self::Archived => "archived",
+        }
+    }
+
     /// The state with this code; `None` for a code of a newer version.
     #[must_use]
     pub fn from_code(code: u8) -> Option<Self> {

@@ -1,5 +1,6 @@
 //! The feed of embedded mode: reads this data directory's journals, living and dead.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,8 +18,8 @@ const COMPARE_EVERY: Duration = Duration::from_secs(2);
 pub struct LocalFeed {
     journals: Journals,
     source: Arc<dyn CursorSource>,
-    /// The cursors as they were last read.
-    known: Cursors,
+    /// Journals that wait for a newer worker; they stand ahead of their cursors.
+    held: HashSet<JournalId>,
     compared: Instant,
 }
 
@@ -29,7 +30,7 @@ impl LocalFeed {
         Self {
             journals: Journals::new(root, stats),
             source,
-            known: Cursors::new(),
+            held: HashSet::new(),
             compared: Instant::now(),
         }
     }
@@ -51,14 +52,14 @@ impl LocalFeed {
         for (id, _) in waiting {
             self.journals.start(id, of(&cursors, id));
         }
-        for (id, before) in &self.known {
-            let now = of(&cursors, *id);
-            if now < *before {
+        // Everything that was handed out is committed, so what was read is what the cursor should say.
+        for id in self.journals.ids() {
+            let (before, now) = (self.journals.position(id), of(&cursors, id));
+            if now < before && !self.held.contains(&id) {
                 tracing::warn!(journal = %id, before, now, "the store went back; its records are committed again");
-                self.journals.start(*id, now);
+                self.journals.start(id, now);
             }
         }
-        self.known = cursors;
         Ok(())
     }
 }
@@ -93,10 +94,11 @@ impl Feed for LocalFeed {
 
     fn rewind(&mut self) {
         self.journals.stop_all();
-        self.known.clear();
+        self.held.clear();
     }
 
     fn hold(&mut self, journal: JournalId) {
+        self.held.insert(journal);
         self.journals.hold(journal);
     }
 }

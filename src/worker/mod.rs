@@ -78,14 +78,14 @@ impl<F: Feed> Worker<F> {
         let mut committer = Committer::new(self.store.clone(), AGENT_DATA_VERSION);
         let mut caution = Caution::new(BATCH_MAX_RECORDS);
         let mut backoff_ms = *BACKOFF_MS.start();
-        let mut give_up_at = None;
+        let mut stopped_at = None;
         loop {
             if stopping.is_set() {
-                let until = *give_up_at.get_or_insert_with(|| std::time::Instant::now() + drain_for);
+                let since = *stopped_at.get_or_insert_with(std::time::Instant::now);
                 if !F::DRAINS {
                     return;
                 }
-                if std::time::Instant::now() > until {
+                if since.elapsed() > drain_for {
                     tracing::warn!("stopping with records left in the journals; the next start commits them");
                     return;
                 }

@@ -32,13 +32,15 @@ pub(crate) struct Ledger {
 struct Books {
     cursors: Cursors,
     lost: Vec<Lost>,
+    asked: u64,
     /// Records committed, by journal: never one twice, unless the store went back.
     records: HashMap<JournalId, u64>,
 }
 
 impl CursorSource for Ledger {
     fn cursors(&self, journals: Vec<JournalId>) -> Reading<'_> {
-        let books = self.books.lock().expect("the books");
+        let mut books = self.books.lock().expect("the books");
+        books.asked += 1;
         let of = |id: JournalId| Some((id, *books.cursors.get(&id)?));
         let cursors = journals.into_iter().filter_map(of).collect();
         Box::pin(async move { Ok(cursors) })
@@ -49,6 +51,11 @@ impl Ledger {
     pub(crate) fn cursor(&self, journal: JournalId) -> u64 {
         let books = self.books.lock().expect("the books");
         books.cursors.get(&journal).copied().unwrap_or(0)
+    }
+
+    /// How often cursors were read.
+    pub(crate) fn asked(&self) -> u64 {
+        self.books.lock().expect("the books").asked
     }
 
     /// An older store is restored.

@@ -1,0 +1,194 @@
+//! What Redis may do to the streams without costing a record, or counting one twice.
+
+mod harness;
+
+use harness::feeds::{Disk, Hand, Ledger, RedisRig, Rig, work_until};
+use linkledger::journal::JournalId;
+
+const RECORDS: u64 = 9000;
+
+/// Two journals whose records all lie in the streams; nothing is committed.
+struct Stage {
+    disk: Disk,
+    ledger: Ledger,
+    rig: RedisRig,
+    journals: [JournalId; 2],
+}
+
+impl Stage {
+    async fn new() -> Self {
+        let (mut disk, ledger) = (Disk::new(), Ledger::default());
+        let journals = [disk.journal(RECORDS), disk.journal(RECORDS)];
+        let mut rig = RedisRig::new(&disk, &ledger);
+        while rig.forwarder.round().await || rig.entries() < 6 {}
+        Self {
+            disk,
+            ledger,
+            rig,
+            journals,
+        }
+    }
+
+    /// A worker comes, and in the end everything counts once.
+    async fn comes_out_even(mut self) {
+        let mut hand = Hand::new(self.rig.feed(), &self.ledger);
+        let ends = self.journals.map(|journal| (journal, RECORDS));
+        work_until(&mut self.rig, &mut hand, &self.ledger, &ends).await;
+        for journal in self.journals {
+            assert_eq!(self.ledger.records(journal), RECORDS);
+        }
+        assert_eq!(self.ledger.lost(), []);
+        // What was sent twice goes as well.
+        while self.rig.entries() > 0 {
+            self.rig.carry().await;
+            hand.work().await;
+        }
+    }
+
+    /// The streams, by key.
+    fn keys(&self) -> Vec<String> {
+        self.rig.redis.ask(&["KEYS", "linkledger:*"])
+    }
+
+    fn entries_of(&self, key: &str) -> Vec<(String, Vec<Vec<u8>>)> {
+        self.rig.redis.ask(&["XRANGE", key, "-", "+"])
+    }
+
+    fn rewinds(&self, reason: &str) -> u64 {
+        self.rig.metrics.stream_rewinds.with_label_values(&[reason]).get()
+    }
+}
+
+#[tokio::test]
+async fn a_cursor_that_stands_still_causes_no_resend() {
+    let mut stage = Stage::new().await;
+    let before = stage.rig.entries();
+    let asked = stage.ledger.asked();
+    while stage.ledger.asked() < asked + 5 {
+        stage.rig.carry().await;
+    }
+    assert_eq!(stage.rig.entries(), before);
+    assert_eq!((stage.rewinds("gone"), stage.rig.metrics.stream_resends.get()), (0, 0));
+    stage.comes_out_even().await;
+}
+
+#[tokio::test]
+async fn a_wiped_redis_costs_a_resend() {
+    let stage = Stage::new().await;
+    stage.rig.redis.ask::<()>(&["FLUSHALL"]);
+    let metrics = stage.rig.metrics.clone();
+    stage.comes_out_even().await;
+    assert!(metrics.stream_rewinds.with_label_values(&["gone"]).get() >= 2);
+}
+
+#[tokio::test]
+async fn a_deleted_stream_costs_a_resend() {
+    let stage = Stage::new().await;
+    stage.rig.redis.ask::<i64>(&["DEL", &stage.keys()[0]]);
+    stage.comes_out_even().await;
+}
+
+#[tokio::test]
+async fn what_lies_behind_a_deleted_entry_is_dropped_and_sent_again() {
+    let stage = Stage::new().await;
+    let key = stage.keys().swap_remove(0);
+    let entries = stage.entries_of(&key);
+    stage.rig.redis.ask::<i64>(&["XDEL", &key, &entries[1].0]);
+    let metrics = stage.rig.metrics.clone();
+    stage.comes_out_even().await;
+    assert!(metrics.stream_gaps.get() > 0);
+}
+
+#[tokio::test]
+async fn a_redis_that_starts_empty_costs_a_resend() {
+    let stage = Stage::new().await;
+    stage.rig.redis.kill9();
+    stage.rig.redis.start();
+    stage.comes_out_even().await;
+}
+
+#[tokio::test]
+async fn entries_that_come_back_from_an_old_dump_are_skipped() {
+    let mut stage = Stage::new().await;
+    stage.rig.redis.ask::<()>(&["SAVE"]);
+    let mut hand = Hand::new(stage.rig.feed(), &stage.ledger);
+    let ends = stage.journals.map(|journal| (journal, RECORDS));
+    work_until(&mut stage.rig, &mut hand, &stage.ledger, &ends).await;
+    assert_eq!(stage.rig.entries(), 0);
+    stage.rig.redis.kill9();
+    stage.rig.redis.start();
+    assert!(stage.rig.entries() > 0);
+    stage.comes_out_even().await;
+}
+
+#[tokio::test]
+async fn without_room_records_wait_on_disk() {
+    let mut stage = Stage::new().await;
+    stage.rig.redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "1"]);
+    let late = stage.disk.journal(RECORDS);
+    let before = stage.rig.entries();
+    while stage.rig.metrics.stream_resends.get() < 3 {
+        stage.rig.carry().await;
+    }
+    assert_eq!(stage.rig.entries(), before);
+    stage.rig.redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "0"]);
+    stage.journals[0] = late;
+    let first = stage.ledger.clone();
+    stage.comes_out_even().await;
+    assert_eq!(first.records(late), RECORDS);
+}
+
+#[tokio::test]
+async fn a_redis_that_freezes_is_waited_for() {
+    let mut stage = Stage::new().await;
+    stage.rig.redis.freeze();
+    let late = stage.disk.journal(RECORDS);
+    while stage.rig.metrics.stream_resends.get() < 1 {
+        stage.rig.carry().await;
+    }
+    assert_eq!(stage.rig.metrics.redis_up.get(), 0);
+    stage.rig.redis.thaw();
+    stage.journals[1] = late;
+    stage.comes_out_even().await;
+}
+
+#[tokio::test]
+async fn damaged_and_foreign_entries_are_deleted_and_sent_again() {
+    let stage = Stage::new().await;
+    let key = stage.keys().swap_remove(0);
+    let mut entries = stage.entries_of(&key);
+    let (id, fields) = entries.swap_remove(0);
+    let mut damaged = fields[1].clone();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    stage.rig.redis.ask::<i64>(&["XDEL", &key, &id]);
+    let mut connection = redis::Client::open(stage.rig.redis.url())
+        .and_then(|client| client.get_connection())
+        .expect("Redis answers");
+    let mut add = |fields: &[&[u8]]| {
+        let added: redis::RedisResult<String> =
+            redis::cmd("XADD").arg(&key).arg("*").arg(fields).query(&mut connection);
+        added.expect("added");
+    };
+    add(&[b"batch", &damaged]);
+    add(&[b"batch", b""]);
+    add(&[b"somebody", b"else's", b"fields", b"\xff\xfe"]);
+    let metrics = stage.rig.metrics.clone();
+    stage.comes_out_even().await;
+    assert_eq!(metrics.stream_unreadable.get(), 3);
+}
+
+#[tokio::test]
+async fn another_number_of_shards_needs_no_migration() {
+    let mut stage = Stage::new().await;
+    stage.disk.kill_writers();
+    // The feed knows of two shards, the new forwarder of 200; both kinds of batches lie there.
+    stage.rig.reshard(&stage.disk, 200);
+    let before = stage.keys().len();
+    while stage.rig.entries() < 12 {
+        stage.rig.carry().await;
+    }
+    assert!(stage.keys().len() > before);
+    stage.rig.reshard(&stage.disk, 2);
+    stage.comes_out_even().await;
+}
