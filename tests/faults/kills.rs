@@ -92,3 +92,15 @@ fn full_nodes_on_one_database_are_killed_and_nothing_is_lost() {
     let row = "full_nodes_on_one_database_are_killed_and_nothing_is_lost";
     kill_again_and_again(row, Backends::without_redis(), "", 4);
 }
+
+#[test]
+fn a_dead_worker_s_shards_are_another_s() {
+    let row = "a_dead_worker_s_shards_are_another_s";
+    let mut scene = Scene::begin(row, Backends::with_redis(&[]));
+    scene.round();
+    let workers = scene.fleet.names("worker");
+    let name = scene.chance.one_of(&workers);
+    scene.fleet.kill(name);
+    // It does not come back.
+    scene.end();
+}
