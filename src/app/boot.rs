@@ -105,7 +105,7 @@ pub async fn start(config: &Config, roles: Roles, clock: Clock) -> Result<Runnin
     if let Some(journals) = journals.as_ref().filter(|_| roles.redirect) {
         let server = shared.redirect(countries, journals, &mut background)?;
         redirect_address = Some(server.address);
-        servers.push(server.handle);
+        servers.push((server.handle, server.gate));
         background.spawn(server.run);
     }
     let public_url = url_or(&config.public_url, redirect_address.unwrap_or(config.redirect_addr));
@@ -120,7 +120,7 @@ pub async fn start(config: &Config, roles: Roles, clock: Clock) -> Result<Runnin
         let api = shared.api(intake, (&public_url, &api_public_url), KeySeed::new(&secrets));
         let server = listener.serve(api)?;
         api_address = Some(server.address);
-        servers.push(server.handle);
+        servers.push((server.handle, server.gate));
         background.spawn(server.run);
     }
     let pipeline = Pipeline {

@@ -13,6 +13,7 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 
 use super::StartError;
+use super::closing::{self, Gate};
 use super::probes::{self, Probes};
 use crate::api::{self, Api};
 use crate::config::Config;
@@ -33,6 +34,7 @@ const API_THREADS: usize = 2;
 pub(super) struct Server {
     pub(super) address: SocketAddr,
     pub(super) handle: ServerHandle,
+    pub(super) gate: Gate,
     pub(super) run: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
@@ -44,7 +46,8 @@ macro_rules! serve {
             .shutdown_timeout(FINISH_SECONDS)
             .disable_signals();
         let failed = |source| StartError::Bind { address: $address, setting: $setting, source };
-        let server = server.bind($address).map_err(failed)?;
+        let (listener, gate) = closing::bind($address).map_err(failed)?;
+        let server = server.listen(listener).map_err(failed)?;
         let address = server.addrs().first().copied().unwrap_or($address);
         let server = server.run();
         let handle = server.handle();
@@ -53,7 +56,7 @@ macro_rules! serve {
                 tracing::error!(%error, setting = $setting, "a listener ended badly");
             }
         });
-        Server { address, handle, run }
+        Server { address, handle, gate, run }
     }};
 }
 
@@ -79,14 +82,15 @@ pub(super) fn redirect(
 /// The API's socket, bound before the API is made, because the API must know its own address.
 pub(super) struct ApiListener {
     socket: std::net::TcpListener,
+    gate: Gate,
     asked: SocketAddr,
 }
 
 impl ApiListener {
     pub(super) fn bind(config: &Config) -> Result<Self, StartError> {
         let asked = config.api_addr;
-        let socket = std::net::TcpListener::bind(asked).map_err(|source| failed(asked, source))?;
-        Ok(Self { socket, asked })
+        let (socket, gate) = closing::bind(asked).map_err(|source| failed(asked, source))?;
+        Ok(Self { socket, gate, asked })
     }
 
     pub(super) fn address(&self) -> Result<SocketAddr, StartError> {
@@ -116,7 +120,12 @@ impl ApiListener {
                 tracing::error!(%error, "the API listener ended badly");
             }
         });
-        Ok(Server { address, handle, run })
+        Ok(Server {
+            address,
+            handle,
+            gate: self.gate,
+            run,
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The only wiring: from settings to running roles. Used by the command line and by every test.
 
 mod boot;
+mod closing;
 mod drain;
 mod files;
 mod health;
@@ -190,7 +191,7 @@ pub struct Running {
     pub metrics: Metrics,
     /// Who waits for commits.
     pub progress: Progress,
-    servers: Vec<ServerHandle>,
+    servers: Vec<(ServerHandle, closing::Gate)>,
     metrics_server: ServerHandle,
     roles: Roles,
     health: Health,
@@ -228,13 +229,15 @@ impl Running {
     /// Stops in order: no new requests, every answer finished, everything journaled committed (for
     /// 30 s at most; what is left waits in the journals), the snapshot written.
     pub async fn stop(mut self) {
-        // actix drops connections that were accepted but not yet handed to a thread when it is told
-        // to stop, so first it must accept no more and hand out what it has.
-        for server in &self.servers {
-            server.pause().await;
+        // actix drops connections that were not yet accepted, or not yet handed to a thread, when it is told to stop,
+        // so first nobody new must come in, and it hands out whom it has.
+        for (_, gate) in &self.servers {
+            gate.shut();
         }
         tokio::time::sleep(HAND_OUT_FOR).await;
-        for server in &self.servers {
+        for (server, gate) in self.servers.drain(..) {
+            // With the gate its socket is closed for good.
+            drop(gate);
             server.stop(true).await;
         }
         self.shutdown.begin();

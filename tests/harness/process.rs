@@ -157,6 +157,12 @@ impl Process {
         self.child.id()
     }
 
+    /// How it ended, once it has; for children that die by themselves.
+    pub(crate) fn death(&mut self) -> Option<ExitStatus> {
+        self.ended = self.child.try_wait().expect("a child");
+        self.ended
+    }
+
     /// `kill -9`.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("a child to kill");
