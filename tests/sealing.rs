@@ -170,7 +170,7 @@ async fn what_was_sealed_is_still_checked() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_under_way_keeps_its_day_from_being_dropped_under_it() {
-    let mut history = History::week().await;
+    let history = History::week().await;
     let mut late = PgConnection::connect(&history.url).await.expect("a connection");
     let mut commit = late.begin().await.expect("a transaction");
     // As a commit does whose click was long on its way.

@@ -5,6 +5,7 @@ mod harness;
 use std::collections::BTreeMap;
 
 use harness::api::Api;
+use harness::books::Books;
 use harness::service::Service;
 use harness::tally::{Dice, Tally, Zone, ms};
 use linkledger::clock::Clock;
