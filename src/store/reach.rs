@@ -153,7 +153,8 @@ impl Store {
         let answer = tokio::time::timeout(PATIENCE, question).await;
         let answer = answer.unwrap_or_else(|_| Err(out_of_reach())).map_err(StoreError::from);
         // Whoever refuses is there.
-        self.reach.set_lost(answer.as_ref().is_err_and(StoreError::is_passing));
+        let gone = |error: &StoreError| error.is_passing() && error.for_a_person().is_none();
+        self.reach.set_lost(answer.as_ref().is_err_and(gone));
         answer.map(drop)
     }
 }
