@@ -54,8 +54,8 @@ impl Pipeline {
     pub(super) fn work(&self, worker: Worker<()>, tasks: &mut JoinSet<()>, stopping: &Stopping) {
         let stopping = stopping.clone();
         match &self.redis {
-            Some(redis) => tasks.spawn(worker.on(self.stream(redis, all_shards())).run(stopping, DRAIN_FOR)),
-            None => tasks.spawn(worker.on(self.local()).run(stopping, DRAIN_FOR)),
+            Some(redis) => tasks.spawn(on(worker, self.stream(redis, all_shards())).run(stopping, DRAIN_FOR)),
+            None => tasks.spawn(on(worker, self.local()).run(stopping, DRAIN_FOR)),
         };
     }
 
@@ -66,5 +66,19 @@ impl Pipeline {
 
     pub(super) fn local(&self) -> LocalFeed {
         LocalFeed::new(&self.root, Arc::new(self.store.clone()), Arc::clone(&self.stats))
+    }
+}
+
+/// A worker that has everything but its feed, on this feed.
+fn on<F>(worker: Worker<()>, feed: F) -> Worker<F> {
+    Worker {
+        feed,
+        store: worker.store,
+        agents: worker.agents,
+        keys: worker.keys,
+        email_key: worker.email_key,
+        progress: worker.progress,
+        clock: worker.clock,
+        metrics: worker.metrics,
     }
 }
