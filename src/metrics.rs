@@ -51,6 +51,10 @@ pub struct Metrics {
     pub visitors_fold_failures: IntCounter,
     /// User agents whose clicks count by data of another version.
     pub user_agents_outdated: IntGauge,
+    /// Times that partitions of raw clicks could not be made.
+    pub partition_failures: IntCounter,
+    /// Days past their retention that were kept, because their counts do not agree; at every attempt.
+    pub seal_mismatches: IntCounter,
     /// Links in memory.
     pub links_loaded: IntGauge,
     /// 1 while the store answers.
@@ -194,6 +198,16 @@ impl Metrics {
                 r,
                 "user_agents_outdated",
                 "User agents read by data of another version; `linkledger reclassify` reads them again.",
+            ),
+            partition_failures: counter(
+                r,
+                "partition_failures_total",
+                "Times that partitions of raw clicks could not be made.",
+            ),
+            seal_mismatches: counter(
+                r,
+                "seal_mismatches_total",
+                "Attempts to drop a day past its retention whose counts do not agree; it is kept.",
             ),
             links_loaded: gauge(r, "links_loaded", "Links in memory."),
             store_up: gauge(r, "store_up", "1 while the store answers."),

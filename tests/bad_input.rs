@@ -20,8 +20,9 @@ const TABLES: [&str; 3] = [
 const PUBLIC_URL: &str = "https://go.brand.example/";
 /// How far the store has read all journals together.
 const READ: &str = "records read from journals";
-/// What may grow by one: the last click may fall into a quarter of an hour, and onto a thread with a journal, of its own.
-const SUMS: [&str; 2] = ["click_rollups", "journals"];
+/// What may grow by one: the last click may fall into a quarter of an hour or a day of its own, and onto a thread with
+/// a journal of its own.
+const SUMS: [&str; 3] = ["click_rollups", "journals", "visitor_days"];
 const METHODS: [&str; 5] = ["POST", "PUT", "GET", "PATCH", "DELETE"];
 
 /// One row: a request and its exact answer.
@@ -96,6 +97,8 @@ impl Counter {
 
     /// How many rows every table has, and how far the store has read each journal.
     fn counts(&self) -> BTreeMap<String, i64> {
+        // Else it would hang on the background how many wait to be folded.
+        self.desk.service.fold_visitors();
         let books = self.desk.service.books();
         let tables = books.tables();
         let mut counts: BTreeMap<String, i64> = tables

@@ -6,14 +6,12 @@ use harness::api::slug;
 use harness::books::Books;
 use harness::http::{ask, visit};
 use harness::process::{Process, command, complaint, run, verify};
-use harness::{KEY, directory, files, wait_until};
+use harness::{KEY, directory, engine, files, wait_until};
 use serde_json::json;
 
 #[test]
 fn verify_says_where_the_books_do_not_agree() {
     let home = directory();
-    let nowhere = complaint(&run(home.path(), &["verify"]));
-    assert!(nowhere.contains("there is no store"), "{nowhere}");
     let process = Process::start(home.path());
     let api = process.api();
     let slug = slug(&api.link(&api.stage(), &json!({})));
@@ -93,10 +91,21 @@ fn verify_says_where_the_books_do_not_agree() {
 }
 
 #[test]
+fn where_no_store_is_none_is_made_by_looking_for_it() {
+    if !engine::is_embedded("a Postgres database is there before its first service") {
+        return;
+    }
+    let home = directory();
+    for arguments in [&["verify"][..], &["key", "create"], &["reclassify"]] {
+        let told = complaint(&run(home.path(), arguments));
+        assert!(told.contains("there is no store"), "{arguments:?}: {told}");
+    }
+    assert_eq!(files(home.path()), Vec::<std::path::PathBuf>::new(), "nothing was made");
+}
+
+#[test]
 fn a_key_made_beside_a_running_service_works_within_a_moment() {
     let home = directory();
-    let refused = complaint(&run(home.path(), &["key", "create"]));
-    assert!(refused.contains("there is no store"), "{refused}");
     let process = Process::start(home.path());
     let create = |arguments: &[&str]| {
         let mut all = vec!["key", "create"];
@@ -195,7 +204,12 @@ fn a_setting_that_does_not_exist_or_cannot_be_is_refused_by_name() {
         ("LINKLEDGER_REDIS_URL", "redis://127.0.0.1", "LINKLEDGER_REDIS_URL"),
         ("LINKLEDGER_LOG", "=", "LINKLEDGER_LOG"),
     ] {
-        let output = command(home.path()).env(name, value).output().expect("it runs");
+        // The rules between settings are those of a service that was told nothing else.
+        let output = command(home.path())
+            .env_remove("LINKLEDGER_DATABASE_URL")
+            .env(name, value)
+            .output()
+            .expect("it runs");
         let complaint = complaint(&output);
         assert!(complaint.contains(told), "{name}={value}: {complaint}");
     }
@@ -225,6 +239,9 @@ fn an_empty_directory_name_is_refused_before_anything_is_written() {
 
 #[test]
 fn a_secret_that_is_gone_from_a_directory_in_use_is_told() {
+    if !engine::makes_its_secret() {
+        return;
+    }
     let home = directory();
     Process::start(home.path()).terminate();
     std::fs::remove_file(home.path().join("secret")).expect("the secret");

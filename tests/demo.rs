@@ -5,10 +5,12 @@ mod harness;
 use std::path::Path;
 
 use harness::books::Books;
-use harness::directory;
-use harness::process::{Process, complaint, run, verify};
+use harness::process::{Process, command, complaint, run, verify};
+use harness::{directory, engine};
 
 const SMALL: [&str; 5] = ["demo", "--clicks", "3000", "--orders", "300"];
+
+const WHY_EMBEDDED: &str = "a demo plays on files of its own";
 
 #[track_caller]
 fn played(dir: &Path, more: &[&str]) -> String {
@@ -19,6 +21,9 @@ fn played(dir: &Path, more: &[&str]) -> String {
 
 #[test]
 fn a_demo_ends_in_a_report_that_equals_what_it_sent() {
+    if !engine::is_embedded(WHY_EMBEDDED) {
+        return;
+    }
     let home = directory();
     let dir = home.path().join("demo");
     let printed = played(&dir, &[]);
@@ -68,6 +73,9 @@ fn a_demo_ends_in_a_report_that_equals_what_it_sent() {
 
 #[test]
 fn a_demo_never_mixes_with_real_books_and_with_an_earlier_demo_only_when_asked() {
+    if !engine::is_embedded(WHY_EMBEDDED) {
+        return;
+    }
     let home = directory();
     let real = home.path().join("real");
     assert!(run(&real, &["migrate"]).status.success());
@@ -92,5 +100,18 @@ fn a_scale_that_contradicts_itself_is_refused_before_anything_is_made() {
     let dir = home.path().join("demo");
     let refused = complaint(&run(&dir, &["demo", "--clicks", "100", "--orders", "100"]));
     assert!(refused.contains("at least 4 clicks for each order"), "{refused}");
+    assert!(!dir.exists());
+}
+
+#[test]
+fn a_demo_never_plays_in_a_database_that_others_use() {
+    let home = directory();
+    let dir = home.path().join("demo");
+    let mut demo = command(&dir);
+    // Nobody is asked there: it is refused before.
+    demo.env("LINKLEDGER_DATABASE_URL", "postgres://linkledger@127.0.0.1:9/real")
+        .args(SMALL);
+    let refused = complaint(&demo.output().expect("it runs"));
+    assert!(refused.contains("LINKLEDGER_DATABASE_URL"), "{refused}");
     assert!(!dir.exists());
 }

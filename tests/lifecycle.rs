@@ -10,7 +10,7 @@ use harness::api::{id, slug};
 use harness::books::{Books, ClickIds};
 use harness::http::{Request, ask, visit};
 use harness::process::{Process, command, complaint, verify};
-use harness::{directory, files, metrics, wait_until};
+use harness::{directory, engine, files, metrics, wait_until};
 use serde_json::{Value, json};
 
 fn mode(path: &Path) -> u32 {
@@ -19,6 +19,9 @@ fn mode(path: &Path) -> u32 {
 
 #[test]
 fn the_first_start_prints_all_that_one_needs_and_keeps_its_secrets_private() {
+    if !engine::makes_its_secret() {
+        return;
+    }
     let home = directory();
     let dir = home.path().join("deep/data");
     let process = Process::start_with(&dir, |command| command.env_remove("LINKLEDGER_OPERATOR_KEY"));
@@ -173,6 +176,9 @@ fn a_start_without_a_worker_leaves_its_journals_to_the_next_full_start() {
 
 #[test]
 fn a_restart_keeps_secret_links_and_keys_and_a_damaged_snapshot_costs_nothing() {
+    if !engine::makes_its_secret() {
+        return;
+    }
     let home = directory();
     let snapshot = home.path().join("catalog.snapshot");
     let mut process = Process::start(home.path());
@@ -226,6 +232,9 @@ fn a_restart_keeps_secret_links_and_keys_and_a_damaged_snapshot_costs_nothing() 
 
 #[test]
 fn a_secret_that_cannot_be_one_is_refused_and_left_alone() {
+    if !engine::makes_its_secret() {
+        return;
+    }
     let home = directory();
     std::fs::write(home.path().join("secret"), "too short\n").expect("a file");
     let complaint = complaint(&command(home.path()).output().expect("it runs"));

@@ -201,7 +201,8 @@ fn only_app_puts_the_parts_together() {
     none(elsewhere, "only src/app wires these");
     // The commands that work on a store while nothing is served open it themselves.
     let stores = offenders(&sources(&["src"]), |source, line| {
-        line.contains("Store::open(") && !matches!(source.room(), Some("app" | "command"))
+        (line.contains("Store::open(") || line.contains("Store::at("))
+            && !matches!(source.room(), Some("app" | "command"))
     });
     none(stores, "only src/app and src/command open a store");
 }

@@ -232,6 +232,33 @@ CREATE TABLE click_rollups (
 );
 CREATE INDEX click_rollups_quarter ON click_rollups (quarter_ms);
 
+-- Days whose raw clicks were dropped after their retention, with what was dropped: `links` is how many links had
+-- visitors. A click that comes later is stored as any other, and dropped, and added here, by a later sealing.
+CREATE TABLE sealed_days (
+    utc_day      BIGINT PRIMARY KEY,
+    clicks       BIGINT NOT NULL,
+    human        BIGINT NOT NULL,
+    links        BIGINT NOT NULL,
+    sealed_at_ms BIGINT NOT NULL
+);
+
+-- The same by journal.
+CREATE TABLE sealed_clicks (
+    utc_day     BIGINT NOT NULL,
+    journal_num BIGINT NOT NULL,
+    clicks      BIGINT NOT NULL,
+    PRIMARY KEY (utc_day, journal_num)
+);
+
+-- Of dropped clicks that had earned something: what reports tell orders apart by.
+CREATE TABLE sealed_credits (
+    click_tag   BIGINT NOT NULL,
+    click_seq   BIGINT NOT NULL,
+    click_at_ms BIGINT NOT NULL,
+    facet_id    BIGINT NOT NULL,
+    PRIMARY KEY (click_tag, click_seq, click_at_ms)
+);
+
 CREATE TABLE conversions (
     id             TEXT   PRIMARY KEY,
     brand_id       BIGINT NOT NULL,

@@ -68,8 +68,11 @@ impl Parameters {
     }
 
     /// All of them, for whoever parses them himself.
-    pub(super) fn into_pairs(self) -> Vec<(String, String)> {
-        self.given
+    pub(super) fn into_pairs(self) -> Result<Vec<(String, String)>, Problem> {
+        for (name, value) in &self.given {
+            refuse_nul(name, value)?;
+        }
+        Ok(self.given)
     }
 
     /// Takes one; twice the same name is refused.
@@ -85,6 +88,7 @@ impl Parameters {
         if self.given.iter().any(|(given, _)| given == name) {
             return Err(Problem::parameter(name, "is given twice"));
         }
+        refuse_nul(name, &value)?;
         value
             .parse()
             .map(Some)
@@ -134,6 +138,14 @@ impl Parameters {
             Some((name, _)) => Err(Problem::parameter(name, "is not a parameter of this address")),
         }
     }
+}
+
+/// Nothing stored holds a NUL, and Postgres takes none to compare with.
+fn refuse_nul(name: &str, value: &str) -> Result<(), Problem> {
+    if value.contains('\0') {
+        return Err(Problem::parameter(name, "must hold no NUL"));
+    }
+    Ok(())
 }
 
 /// The cursor of a list, from the position where a page ended.

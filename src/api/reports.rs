@@ -31,7 +31,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 async fn answer(api: web::Data<Api>, caller: Caller, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let brand = caller.brand(Need::Read)?;
     let brand = brand_of(&api, brand).await?;
-    let pairs = Parameters::of(&request).into_pairs();
+    let pairs = Parameters::of(&request).into_pairs()?;
     let question = ReportQuestion::parse(&pairs, &brand.timezone, api.clock.now())?;
     let report = report::run(&api.store, &brand, &question).await?;
     if question.format == Format::Json {

@@ -117,7 +117,8 @@ impl DataDir {
             source,
         };
         if !path.exists() {
-            if self.path.join(crate::store::STORE_FILE).exists() {
+            // A service ran here before: its journals are made after its secret.
+            if self.journals().exists() {
                 tracing::error!(
                     path = %path.display(),
                     "the secret is gone, and a new one is made: click ids that are out there will be foreign, and \

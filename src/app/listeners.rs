@@ -10,18 +10,15 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpResponse, HttpServer, web};
-use serde_json::json;
+use actix_web::{App, HttpServer, web};
 
-use super::{Roles, StartError};
+use super::StartError;
+use super::closing::{self, Gate};
+use super::probes::{self, Probes};
 use crate::api::{self, Api};
-use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::journal::Writer;
-use crate::metrics::Metrics;
 use crate::redirect::{self, Redirector, ThreadJournal};
-use crate::store::Store;
-use crate::stream::Redis;
 
 /// Journals waiting for the redirect threads to pick them up.
 pub(super) type JournalPool = Arc<Mutex<Vec<Writer>>>;
@@ -32,13 +29,12 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Requests under way may finish for so long after SIGTERM.
 const FINISH_SECONDS: u64 = 10;
 const API_THREADS: usize = 2;
-/// A probe waits no longer for the store: it must not be the store that makes a node look dead.
-const STORE_PATIENCE: Duration = Duration::from_millis(500);
 
 /// A bound listener that is to be run.
 pub(super) struct Server {
     pub(super) address: SocketAddr,
     pub(super) handle: ServerHandle,
+    pub(super) gate: Gate,
     pub(super) run: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
@@ -50,7 +46,8 @@ macro_rules! serve {
             .shutdown_timeout(FINISH_SECONDS)
             .disable_signals();
         let failed = |source| StartError::Bind { address: $address, setting: $setting, source };
-        let server = server.bind($address).map_err(failed)?;
+        let (listener, gate) = closing::bind($address).map_err(failed)?;
+        let server = server.listen(listener).map_err(failed)?;
         let address = server.addrs().first().copied().unwrap_or($address);
         let server = server.run();
         let handle = server.handle();
@@ -59,7 +56,7 @@ macro_rules! serve {
                 tracing::error!(%error, setting = $setting, "a listener ended badly");
             }
         });
-        Server { address, handle, run }
+        Server { address, handle, gate, run }
     }};
 }
 
@@ -85,14 +82,15 @@ pub(super) fn redirect(
 /// The API's socket, bound before the API is made, because the API must know its own address.
 pub(super) struct ApiListener {
     socket: std::net::TcpListener,
+    gate: Gate,
     asked: SocketAddr,
 }
 
 impl ApiListener {
     pub(super) fn bind(config: &Config) -> Result<Self, StartError> {
         let asked = config.api_addr;
-        let socket = std::net::TcpListener::bind(asked).map_err(|source| failed(asked, source))?;
-        Ok(Self { socket, asked })
+        let (socket, gate) = closing::bind(asked).map_err(|source| failed(asked, source))?;
+        Ok(Self { socket, gate, asked })
     }
 
     pub(super) fn address(&self) -> Result<SocketAddr, StartError> {
@@ -122,7 +120,12 @@ impl ApiListener {
                 tracing::error!(%error, "the API listener ended badly");
             }
         });
-        Ok(Server { address, handle, run })
+        Ok(Server {
+            address,
+            handle,
+            gate: self.gate,
+            run,
+        })
     }
 }
 
@@ -134,67 +137,12 @@ fn failed(address: SocketAddr, source: std::io::Error) -> StartError {
     }
 }
 
-/// What the probes look at.
-#[derive(Clone)]
-pub(super) struct Probes {
-    pub(super) metrics: Metrics,
-    pub(super) catalog: Arc<Catalog>,
-    pub(super) store: Store,
-    pub(super) redis: Option<Redis>,
-    pub(super) roles: Roles,
-}
-
 pub(super) fn probes(config: &Config, probes: Probes) -> Result<Server, StartError> {
     let server = HttpServer::new(move || {
         App::new()
             .app_data(web::Data::new(probes.clone()))
-            .route("/metrics", web::get().to(metrics))
-            .route("/livez", web::get().to(livez))
-            .route("/readyz", web::get().to(readyz))
+            .configure(probes::routes)
     })
     .workers(1);
     Ok(serve!(server, config.metrics_addr, "LINKLEDGER_METRICS_ADDR"))
-}
-
-async fn metrics(probes: web::Data<Probes>) -> HttpResponse {
-    probes
-        .metrics
-        .links_loaded
-        .set(i64::try_from(probes.catalog.links_loaded()).unwrap_or(i64::MAX));
-    match probes.metrics.render() {
-        Ok(text) => HttpResponse::Ok()
-            .content_type("text/plain; version=0.0.4; charset=utf-8")
-            .body(text),
-        Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
-    }
-}
-
-async fn livez() -> HttpResponse {
-    HttpResponse::Ok().content_type("text/plain").body("alive\n")
-}
-
-/// Ready as long as redirects can be served: links are in memory and the journal is local, so a
-/// store that is down is named, and changes nothing.
-async fn readyz(probes: web::Data<Probes>) -> HttpResponse {
-    let answers = tokio::time::timeout(STORE_PATIENCE, probes.store.answers()).await;
-    let store = if answers.unwrap_or(false) { "up" } else { "down" };
-    let redis = match &probes.redis {
-        Some(redis) => {
-            let answers = tokio::time::timeout(STORE_PATIENCE, redis.answers()).await;
-            if answers.unwrap_or(false) { "up" } else { "down" }
-        }
-        None => "none",
-    };
-    HttpResponse::Ok().json(json!({
-        "status": "ready",
-        "roles": {
-            "redirect": probes.roles.redirect,
-            "api": probes.roles.api,
-            "worker": probes.roles.worker,
-        },
-        "links_loaded": probes.catalog.links_loaded(),
-        "orphaned_links": probes.catalog.orphaned_links(),
-        "store": store,
-        "redis": redis,
-    }))
 }

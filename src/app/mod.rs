@@ -1,9 +1,15 @@
 //! The only wiring: from settings to running roles. Used by the command line and by every test.
 
 mod boot;
+mod closing;
 mod drain;
 mod files;
+mod health;
+mod journals;
 mod listeners;
+mod opening;
+mod partitions;
+mod probes;
 mod scale;
 mod tasks;
 
@@ -23,9 +29,11 @@ use crate::redirect::GeoError;
 use crate::shutdown::Shutdown;
 use crate::store::{Store, StoreError};
 use crate::stream::Progress;
-pub use boot::{start, store_location};
+pub use boot::start;
 pub use drain::{Drained, drain};
 pub use files::{DataDir, LockError};
+use health::Health;
+pub use opening::store_location;
 use tokio::task::JoinSet;
 
 /// How long a stopping process goes on committing what its journals hold.
@@ -34,6 +42,9 @@ const DRAIN_FOR: Duration = Duration::from_secs(30);
 /// How long a stopping listener hands out what it has accepted. Its threads are idle or fast, so
 /// this is long.
 const HAND_OUT_FOR: Duration = Duration::from_millis(100);
+
+/// How long a stopping process waits for the store to say goodbye.
+const CLOSE_FOR: Duration = Duration::from_secs(5);
 
 /// Which parts run in this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +64,11 @@ impl Roles {
         api: true,
         worker: true,
     };
+
+    /// Whether links, keys and brands must be in memory.
+    const fn need_links(self) -> bool {
+        self.redirect || self.api
+    }
 }
 
 impl std::str::FromStr for Roles {
@@ -109,7 +125,15 @@ pub enum StartError {
     Countries(#[from] GeoError),
     /// The store.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
+    /// The store, and only a person can mend it.
+    #[error("{error}; {advice}")]
+    ShutOut {
+        /// What it said.
+        error: StoreError,
+        /// What to do.
+        advice: &'static str,
+    },
     /// The addresses of Redis.
     #[error("LINKLEDGER_REDIS_URL: {0}")]
     Redis(String),
@@ -129,6 +153,15 @@ pub enum StartError {
     /// A thread that the system would not start.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
+}
+
+impl From<StoreError> for StartError {
+    fn from(error: StoreError) -> Self {
+        match error.for_a_person() {
+            Some(advice) => Self::ShutOut { error, advice },
+            None => Self::Store(error),
+        }
+    }
 }
 
 /// Where a running process listens.
@@ -158,16 +191,33 @@ pub struct Running {
     pub metrics: Metrics,
     /// Who waits for commits.
     pub progress: Progress,
-    servers: Vec<ServerHandle>,
+    servers: Vec<(ServerHandle, closing::Gate)>,
     metrics_server: ServerHandle,
+    roles: Roles,
+    health: Health,
     shutdown: Shutdown,
     tasks: JoinSet<()>,
+    /// Those that go on until the very end.
+    lasting: JoinSet<()>,
     intake: Option<JoinHandle<()>>,
-    syncer: Syncer,
+    /// `None` for a process that writes no journals.
+    syncer: Option<Syncer>,
     data_dir: DataDir,
 }
 
 impl Running {
+    /// Makes the first operator key where there is none, and returns it: it is shown this once. Only a process that
+    /// answers with the API has a use for it.
+    ///
+    /// # Errors
+    /// [`StartError`] when the store does not answer.
+    pub async fn first_operator_key(&self) -> Result<Option<String>, StartError> {
+        if !self.roles.api || !self.health.is_whole() {
+            return Ok(None);
+        }
+        Ok(opening::first_operator_key(&self.store, &self.catalog).await?)
+    }
+
     /// Returns when a background task has ended, which none does before [`Running::stop`]: a process
     /// without its worker must not go on as if it had one.
     pub async fn task_ended(&mut self) {
@@ -179,13 +229,15 @@ impl Running {
     /// Stops in order: no new requests, every answer finished, everything journaled committed (for
     /// 30 s at most; what is left waits in the journals), the snapshot written.
     pub async fn stop(mut self) {
-        // actix drops connections that were accepted but not yet handed to a thread when it is told
-        // to stop, so first it must accept no more and hand out what it has.
-        for server in &self.servers {
-            server.pause().await;
+        // actix drops connections that were not yet accepted, or not yet handed to a thread, when it is told to stop,
+        // so first nobody new must come in, and it hands out whom it has.
+        for (_, gate) in &self.servers {
+            gate.shut();
         }
         tokio::time::sleep(HAND_OUT_FOR).await;
-        for server in &self.servers {
+        for (server, gate) in self.servers.drain(..) {
+            // With the gate its socket is closed for good.
+            drop(gate);
             server.stop(true).await;
         }
         self.shutdown.begin();
@@ -201,12 +253,18 @@ impl Running {
                 tracing::error!("the intake thread ended badly");
             }
         }
-        self.syncer.stop();
-        let path = self.data_dir.snapshot();
-        if let Err(error) = self.catalog.write_snapshot(&path) {
+        if let Some(syncer) = self.syncer {
+            syncer.stop();
+        }
+        if self.roles.need_links()
+            && let Err(error) = self.catalog.write_snapshot(&self.data_dir.snapshot())
+        {
             tracing::error!(%error, "no snapshot was written; the next start reads the store");
         }
-        self.store.close().await;
+        if tokio::time::timeout(CLOSE_FOR, self.store.close()).await.is_err() {
+            tracing::warn!("the store's connections did not close in time");
+        }
         self.metrics_server.stop(false).await;
+        self.lasting.shutdown().await;
     }
 }

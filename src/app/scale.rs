@@ -10,8 +10,8 @@ use crate::journal::JournalStats;
 use crate::metrics::Metrics;
 use crate::shutdown::Stopping;
 use crate::store::Store;
-use crate::stream::{Forwarder, LocalFeed, OwnedShards, Progress, Redis, RedisFeed, all_shards};
-use crate::worker::Worker;
+use crate::stream::{Forwarder, LocalFeed, OwnedShards, Progress, Redis, RedisFeed};
+use crate::worker::{Leases, Worker};
 
 /// The client of the configured Redis, if there is one.
 pub(super) fn redis(config: &Config, metrics: &Metrics) -> Result<Option<Redis>, StartError> {
@@ -51,12 +51,15 @@ impl Pipeline {
     }
 
     /// Commits what the streams hold, or without Redis what this directory's journals hold. `worker` is given its feed.
-    pub(super) fn work(&self, worker: Worker<()>, tasks: &mut JoinSet<()>, stopping: &Stopping) {
-        let stopping = stopping.clone();
+    pub(super) async fn work(self, worker: Worker<()>, stopping: Stopping) {
         match &self.redis {
-            Some(redis) => tasks.spawn(on(worker, self.stream(redis, all_shards())).run(stopping, DRAIN_FOR)),
-            None => tasks.spawn(on(worker, self.local()).run(stopping, DRAIN_FOR)),
-        };
+            Some(redis) => {
+                let (leases, owned) = Leases::new(self.store.clone(), self.shards);
+                let worker = on(worker, self.stream(redis, owned));
+                tokio::join!(worker.run(stopping.clone(), DRAIN_FOR), leases.keep(stopping));
+            }
+            None => on(worker, self.local()).run(stopping, DRAIN_FOR).await,
+        }
     }
 
     fn stream(&self, redis: &Redis, owned: OwnedShards) -> RedisFeed {

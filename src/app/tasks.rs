@@ -6,29 +6,37 @@ use std::time::Duration;
 
 use actix_web::web;
 
+use super::health::Health;
 use crate::agents::AGENT_DATA_VERSION;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Salts, draw_salt};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
-use crate::redirect::{Redirector, Salts, draw_salt};
+use crate::redirect::Redirector;
 use crate::shutdown::Stopping;
 use crate::store::{Store, StoreError};
-use crate::stream::{CursorSource as _, Keeper};
+use crate::stream::{CursorSource as _, Cursors, Keeper};
 
 const TEND_JOURNALS_EVERY: Duration = Duration::from_secs(1);
 /// Changes made by this process are in force at once; this is for those of others (`key create`, a
 /// restored store).
 const FOLLOW_FEED_EVERY: Duration = Duration::from_millis(500);
+const FEEL_STORE_EVERY: Duration = Duration::from_millis(500);
 const SALTS_EVERY: Duration = Duration::from_secs(600);
+/// After a failure; until then this node may have to use a salt of its own.
+const SALTS_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// Reports add what is not folded yet, so this may be slow; every fold rewrites the sets it touches.
 const FOLD_VISITORS_EVERY: Duration = Duration::from_secs(5);
 const COUNT_AGENTS_EVERY: Duration = Duration::from_secs(60);
+/// A snapshot of a million links takes about a second of one core.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(60);
+/// How soon it is written after a start, and after the salts have changed: a node that has none cannot start without the
+/// store, and a salt that is over must not lie on a disk.
+const SNAPSHOT_LOOK_EVERY: Duration = Duration::from_secs(1);
 const FORGET_REJECTIONS_EVERY: Duration = Duration::from_secs(3600);
 const FORGET_CLIENTS_EVERY: Duration = Duration::from_secs(60);
 
 /// Waits for the next beat; `false` when the process is ending.
-async fn beat(every: Duration, stopping: &mut Stopping) -> bool {
+pub(super) async fn beat(every: Duration, stopping: &mut Stopping) -> bool {
     tokio::select! {
         () = tokio::time::sleep(every) => true,
         () = stopping.wait() => false,
@@ -37,7 +45,7 @@ async fn beat(every: Duration, stopping: &mut Stopping) -> bool {
 
 pub(super) async fn keep_journals(keeper: Keeper, store: Store, clock: Clock, mut stopping: Stopping) {
     let keeper = Arc::new(keeper);
-    let mut cursors = Arc::new(crate::stream::Cursors::new());
+    let mut cursors = Arc::new(Cursors::new());
     while beat(TEND_JOURNALS_EVERY, &mut stopping).await {
         // Without cursors nothing may be deleted, but how far behind the store is must still be told.
         let read = match keeper.journals() {
@@ -61,38 +69,86 @@ pub(super) async fn keep_journals(keeper: Keeper, store: Store, clock: Clock, mu
     }
 }
 
-pub(super) async fn follow_feed(catalog: Arc<Catalog>, store: Store, metrics: Metrics, mut stopping: Stopping) {
+/// Keeps knowing whether the store is there. Goes on until the very end: what drains must not wait for a store that is not.
+pub(super) async fn feel_store(store: Store, metrics: Metrics) {
+    // How a start comes along is told by whoever starts.
+    let (mut was_up, mut said) = (false, false);
+    loop {
+        let felt = store.feel().await;
+        metrics.store_up.set(felt.is_ok().into());
+        match felt {
+            Ok(()) => {
+                if said {
+                    tracing::info!("the store answers again");
+                }
+                (was_up, said) = (true, false);
+            }
+            Err(error) if was_up && !said => {
+                tracing::error!(%error, "the store does not answer");
+                said = true;
+            }
+            Err(_) => {}
+        }
+        tokio::time::sleep(FEEL_STORE_EVERY).await;
+    }
+}
+
+/// Takes over what other nodes changed.
+pub(super) async fn follow_feed(catalog: Arc<Catalog>, store: Store, health: Health, mut stopping: Stopping) {
+    if !health.wait_until_whole(&mut stopping).await {
+        return;
+    }
+    let mut follows = true;
     while beat(FOLLOW_FEED_EVERY, &mut stopping).await {
         match catalog.catch_up(&store).await {
-            Ok(()) => metrics.store_up.set(1),
-            Err(error) => {
-                metrics.store_up.set(0);
+            Ok(()) => follows = true,
+            Err(error) if follows => {
+                follows = false;
                 tracing::warn!(%error, "the change feed cannot be read; links stay as they are");
             }
+            Err(_) => {}
         }
     }
 }
 
 /// Reads the salts, making those that are missing. Without a store the last ones stay in force.
-pub(super) async fn renew_salts(store: &Store, salts: &Salts, clock: &Clock) {
-    match store.salts(clock.now(), draw_salt).await {
-        Ok(stored) => salts.set(&stored),
-        Err(error) => tracing::warn!(%error, "visitor salts cannot be read; the last ones stay in force"),
-    }
+pub(super) async fn renew_salts(store: &Store, salts: &Salts, clock: &Clock) -> Result<(), StoreError> {
+    let now = clock.now();
+    salts.set(&store.salts(now, draw_salt).await?);
+    Ok(())
 }
 
-pub(super) async fn keep_salts(store: Store, salts: Arc<Salts>, clock: Clock, mut stopping: Stopping) {
-    while beat(SALTS_EVERY, &mut stopping).await {
-        renew_salts(&store, &salts, &clock).await;
+pub(super) async fn keep_salts(
+    store: Store,
+    catalog: Arc<Catalog>,
+    clock: Clock,
+    health: Health,
+    mut stopping: Stopping,
+) {
+    if !health.wait_until_whole(&mut stopping).await {
+        return;
+    }
+    let mut pause = SALTS_EVERY;
+    while beat(pause, &mut stopping).await {
+        pause = match renew_salts(&store, catalog.salts(), &clock).await {
+            Ok(()) => SALTS_EVERY,
+            Err(error) => {
+                tracing::warn!(%error, "visitor salts cannot be read; the last ones stay in force");
+                SALTS_AGAIN_AFTER
+            }
+        };
     }
 }
 
 /// Folds clicks into each day's visitors, behind the worker. Of many processes one at a time does.
-pub(super) async fn fold_visitors(store: Store, metrics: Metrics, mut stopping: Stopping) {
+pub(super) async fn fold_visitors(store: Store, metrics: Metrics, health: Health, mut stopping: Stopping) {
+    if !health.wait_until_whole(&mut stopping).await {
+        return;
+    }
     while beat(FOLD_VISITORS_EVERY, &mut stopping).await {
         if let Err(error) = fold_all_visitors(&store, &metrics, &stopping).await {
             metrics.visitors_fold_failures.inc();
-            tracing::warn!(%error, "visitors were not folded; reports count them from the queue");
+            tracing::warn!(%error, "visitors were not folded; reports count them from the raw clicks");
         }
     }
 }
@@ -102,14 +158,18 @@ async fn fold_all_visitors(store: &Store, metrics: &Metrics, stopping: &Stopping
         // Told before they are folded: while folding fails, the figure grows.
         let waiting = store.unfolded_clicks().await?;
         metrics.visitors_unfolded_clicks.set(waiting);
-        if waiting == 0 || stopping.is_set() || !store.fold_visitors().await? {
+        if waiting == 0 || stopping.is_set() {
             return Ok(());
         }
+        store.fold_visitors().await?;
     }
 }
 
 /// After an update some clicks count by the old data and some by the new, until somebody has them read again.
-pub(super) async fn count_outdated_agents(store: Store, metrics: Metrics, mut stopping: Stopping) {
+pub(super) async fn count_outdated_agents(store: Store, metrics: Metrics, health: Health, mut stopping: Stopping) {
+    if !health.wait_until_whole(&mut stopping).await {
+        return;
+    }
     loop {
         match store.outdated_agents(AGENT_DATA_VERSION, false).await {
             Ok(count) => metrics
@@ -123,17 +183,53 @@ pub(super) async fn count_outdated_agents(store: Store, metrics: Metrics, mut st
     }
 }
 
-pub(super) async fn write_snapshots(catalog: Arc<Catalog>, path: PathBuf, mut stopping: Stopping) {
-    let mut written = None;
-    while beat(SNAPSHOT_EVERY, &mut stopping).await {
-        let position = catalog.position();
-        if written == Some(position) {
+/// What the last snapshot was written of.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Written {
+    position: i64,
+    salt_days: Vec<i64>,
+}
+
+impl Written {
+    pub(super) fn of(catalog: &Catalog) -> Self {
+        Self {
+            position: catalog.position(),
+            salt_days: catalog.salts().days(),
+        }
+    }
+}
+
+/// Soon after the start and whenever salts changed, else once a minute if anything did. Destroys salts in time.
+pub(super) async fn write_snapshots(
+    catalog: Arc<Catalog>,
+    path: PathBuf,
+    clock: Clock,
+    mut written: Option<Written>,
+    mut stopping: Stopping,
+) {
+    let mut last = std::time::Instant::now();
+    while beat(SNAPSHOT_LOOK_EVERY, &mut stopping).await {
+        catalog.salts().begin_day(clock.now().utc_day());
+        let current = Written::of(&catalog);
+        let soon = written
+            .as_ref()
+            .is_none_or(|written| written.salt_days != current.salt_days);
+        if written.as_ref() == Some(&current) || !(soon || last.elapsed() >= SNAPSHOT_EVERY) {
             continue;
         }
+        last = std::time::Instant::now();
         let (catalog, path) = (Arc::clone(&catalog), path.clone());
         match tokio::task::spawn_blocking(move || catalog.write_snapshot(&path)).await {
-            Ok(Ok(())) => written = Some(position),
-            Ok(Err(error)) => tracing::error!(%error, "no snapshot was written"),
+            Ok(Ok(true)) => written = Some(current),
+            Ok(Ok(false)) => {}
+            Ok(Err(error)) => {
+                tracing::error!(%error, "no snapshot was written");
+                // Not every second: the disk may be full.
+                written = Some(written.unwrap_or(Written {
+                    position: -1,
+                    salt_days: current.salt_days,
+                }));
+            }
             Err(error) => tracing::error!(%error, "writing the snapshot ended badly"),
         }
     }
@@ -146,7 +242,10 @@ pub(super) async fn forget_quiet_clients(redirector: web::Data<Redirector>, mut 
 }
 
 /// Rejections are kept for a month. One more hour does no harm when the store does not answer.
-pub(super) async fn forget_rejections(store: Store, clock: Clock, mut stopping: Stopping) {
+pub(super) async fn forget_rejections(store: Store, clock: Clock, health: Health, mut stopping: Stopping) {
+    if !health.wait_until_whole(&mut stopping).await {
+        return;
+    }
     loop {
         match store.forget_rejections(clock.now()).await {
             Ok(0) => {}

@@ -1,10 +1,14 @@
-//! What a node must know to answer without asking the store: links, brands, campaigns and keys.
+//! What a node must know to answer without asking the store: links, brands, campaigns, keys and visitors' salts.
 //!
 //! The store's change feed keeps it current; a snapshot on the local disk makes it survive a start
 //! without a store. Reading takes no lock; changes are applied one after the other.
 
+mod orphans;
 mod rows;
+mod salts;
 mod snapshot;
+#[cfg(test)]
+mod snapshot_tests;
 mod tables;
 
 use std::collections::HashSet;
@@ -15,8 +19,10 @@ use arc_swap::{ArcSwap, Guard};
 use tokio::sync::Mutex;
 
 use crate::store::{LinkChange, Store, StoreError};
+use orphans::Orphans;
 pub use rows::LinkRow;
 use rows::{Chain, fold};
+pub use salts::{Salts, draw_salt};
 pub use snapshot::SnapshotError;
 pub use tables::{BrandGate, CampaignGate, KeyGate, Tables};
 
@@ -29,7 +35,8 @@ pub struct Catalog {
     tables: ArcSwap<Tables>,
     position: AtomicI64,
     count: AtomicUsize,
-    orphans: AtomicUsize,
+    orphans: Orphans,
+    salts: Salts,
     /// A brand renamed its click parameter, and not all links are rebuilt yet.
     stale: AtomicBool,
     applying: Mutex<()>,
@@ -42,7 +49,8 @@ impl Default for Catalog {
             tables: ArcSwap::from_pointee(Tables::default()),
             position: AtomicI64::new(0),
             count: AtomicUsize::new(0),
-            orphans: AtomicUsize::new(0),
+            orphans: Orphans::default(),
+            salts: Salts::default(),
             stale: AtomicBool::new(false),
             applying: Mutex::new(()),
         }
@@ -70,8 +78,13 @@ impl Catalog {
     }
 
     /// Links that keep serving although a restored store no longer knows them.
-    pub fn orphaned_links(&self) -> usize {
-        self.orphans.load(Ordering::Relaxed)
+    pub const fn orphans(&self) -> &Orphans {
+        &self.orphans
+    }
+
+    /// What visitors' hashes are made with.
+    pub const fn salts(&self) -> &Salts {
+        &self.salts
     }
 
     /// Whether links are being rebuilt for a brand's new click parameter.
@@ -125,19 +138,18 @@ impl Catalog {
             })
             .await?;
         if restored {
-            let lost = self
-                .links
-                .pin()
-                .values()
-                .flat_map(Chain::rows)
-                .filter(|row| !seen.contains(&row.id))
-                .count();
-            self.orphans.store(lost, Ordering::Relaxed);
+            let links = self.links.pin();
+            let lost = links.iter().flat_map(|(folded, chain)| {
+                let rows = chain.rows().iter().filter(|row| !seen.contains(&row.id));
+                rows.map(move |row| (row.id, row.slug(folded).into()))
+            });
+            self.orphans.load(lost.collect());
             tracing::error!(
                 position,
                 head,
-                lost,
-                "the store is older than this node: everything was read again"
+                lost = self.orphans.count(),
+                some_of_them = %self.orphans.some().join(", "),
+                "the store is older than this node: everything was read again, and links that it lost keep serving"
             );
         }
         self.position.store(head, Ordering::Release);
@@ -170,6 +182,7 @@ impl Catalog {
             None => (Chain::one(row), true),
             Some(standing) => standing.with(row),
         };
+        self.orphans.forget(change.id, links.get(&folded), &chain);
         links.insert(folded, chain);
         if added {
             self.count.fetch_add(1, Ordering::Relaxed);

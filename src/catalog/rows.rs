@@ -80,13 +80,18 @@ impl LinkRow {
         }
     }
 
+    /// Its slug as it was made, given the slug in lower case.
+    pub(super) fn slug<'s>(&'s self, folded: &'s str) -> &'s str {
+        self.cased.as_deref().unwrap_or(folded)
+    }
+
     pub(super) fn to_change(&self, folded: &str) -> LinkChange {
         let switches = self.switches();
         LinkChange {
             id: self.id,
             brand: self.brand,
             campaign: self.campaign,
-            slug: self.cased.as_deref().unwrap_or(folded).to_owned(),
+            slug: self.slug(folded).to_owned(),
             final_url: self.location.final_url(),
             forward_query: self.forward_query(),
             expires_at: switches.expires_at,
@@ -120,7 +125,7 @@ impl Chain {
     /// before a deleted one, then the one that was made first.
     pub(super) fn pick(&self, slug: &str, folded: &str) -> &LinkRow {
         let rows = self.rows();
-        let spelled = |row: &&LinkRow| row.cased.as_deref().unwrap_or(folded) == slug;
+        let spelled = |row: &&LinkRow| row.slug(folded) == slug;
         let rank = |row: &&LinkRow| (row.flags & ARCHIVED != 0, row.created_seq);
         match rows {
             [only] => only,

@@ -5,9 +5,15 @@
 //! it. A damaged file must be known as damaged, and a crash while writing must leave the last good one.
 //!
 //! # Format
-//! Magic `LLSNAP2\n`, then entries of `u32` length (little-endian) and `postcard` bytes: first the
-//! head with the feed's position, then brands, campaigns, keys, links. Length 0 ends them; the
-//! CRC32C of everything before it follows as `u32`.
+//! Magic `LLSNAP3\n`, then entries of `u32` length (little-endian) and `postcard` bytes, whose first byte is the entry's
+//! kind: first the head with the feed's position, then brands, campaigns, keys, salts, links, orphans. Length 0 ends
+//! them; the CRC32C of everything before it follows as `u32`. `LLSNAP2` is the same without salts and orphans, and is
+//! still read.
+//!
+//! A later version adds kinds at the end of [`Entry`]; this one steps over kinds that it does not know, so that one may
+//! go back a version. A change that must not be stepped over changes the magic. What is secret and not merely a hash
+//! goes in sealed under the installation's secret; salts lie open, as they do in the store, because they are gone after
+//! 48 hours.
 //!
 //! # Operation
 //! The position is taken before the tables are read, so whatever changes meanwhile is met again in
@@ -16,6 +22,7 @@
 //! # What loading never does
 //! It never uses a part of a damaged file.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::path::Path;
@@ -23,6 +30,7 @@ use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 
+use super::salts::Salt;
 use super::{Catalog, KeyGate, tables::BrandGate};
 use crate::domain::id::{BrandId, CampaignId, LinkId};
 use crate::domain::link::Season;
@@ -30,7 +38,10 @@ use crate::domain::role::Role;
 use crate::domain::time::Instant;
 use crate::store::LinkChange;
 
-const MAGIC: &[u8; 8] = b"LLSNAP2\n";
+const MAGIC: &[u8; 8] = b"LLSNAP3\n";
+const OLDER_MAGIC: &[u8; 8] = b"LLSNAP2\n";
+/// The kinds of [`Entry`] are numbered from 0.
+const KINDS: u8 = 7;
 const ENTRY_MAX_BYTES: u32 = 1 << 20;
 
 /// A snapshot that cannot be used or written.
@@ -64,6 +75,14 @@ enum Entry {
         role: Role,
     },
     Link(LinkEntry),
+    Salt {
+        utc_day: i64,
+        salt: Salt,
+    },
+    Orphan {
+        id: i64,
+        slug: String,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -116,15 +135,15 @@ fn put(out: &mut impl Write, entry: &Entry) -> Result<(), SnapshotError> {
 }
 
 impl Catalog {
-    /// Writes everything to `path`, replacing the last snapshot in one step. Blocks; takes about a
-    /// second for a million links.
+    /// Writes everything to `path`, replacing the last snapshot in one step; whether this was a moment to do so. Blocks;
+    /// takes about a second for a million links.
     ///
     /// # Errors
     /// [`SnapshotError::Io`] when the disk said no; the last snapshot is still there.
-    pub fn write_snapshot(&self, path: &Path) -> Result<(), SnapshotError> {
+    pub fn write_snapshot(&self, path: &Path) -> Result<bool, SnapshotError> {
         if self.is_stale() {
             // Half of the links would be written without pairs that their destinations have.
-            return Ok(());
+            return Ok(false);
         }
         let position = self.position();
         let unfinished = path.with_extension("unfinished");
@@ -142,6 +161,10 @@ impl Catalog {
                 put(&mut out, &Entry::Link(LinkEntry::of(row.to_change(folded))))?;
             }
         }
+        for (id, slug) in self.orphans.all() {
+            let (id, slug) = (id.number(), slug.into());
+            put(&mut out, &Entry::Orphan { id, slug })?;
+        }
         out.write_all(&0_u32.to_le_bytes())?;
         let crc = out.crc;
         out.inner.write_all(&crc.to_le_bytes())?;
@@ -151,7 +174,7 @@ impl Catalog {
         if let Some(directory) = path.parent() {
             File::open(directory)?.sync_all()?;
         }
-        Ok(())
+        Ok(true)
     }
 
     fn put_tables(&self, out: &mut impl Write) -> Result<(), SnapshotError> {
@@ -188,6 +211,9 @@ impl Catalog {
                 },
             )?;
         }
+        for (&utc_day, &salt) in self.salts.all().iter() {
+            put(out, &Entry::Salt { utc_day, salt })?;
+        }
         Ok(())
     }
 
@@ -207,6 +233,8 @@ impl Catalog {
         let mut tables = super::Tables::default();
         let mut bytes = Vec::new();
         let mut tables_done = false;
+        let mut salts = BTreeMap::new();
+        let mut orphans = BTreeMap::new();
         loop {
             let mut length = [0_u8; 4];
             file.read_exact(&mut length)?;
@@ -219,6 +247,9 @@ impl Catalog {
             }
             bytes.resize(length as usize, 0);
             file.read_exact(&mut bytes)?;
+            if bytes.first().is_some_and(|kind| *kind >= KINDS) {
+                continue;
+            }
             let entry = postcard::from_bytes(&bytes).map_err(|_| SnapshotError::Damaged("of another version"))?;
             match entry {
                 Entry::Head { position, links } => {
@@ -232,9 +263,17 @@ impl Catalog {
                     }
                     catalog.apply_link(&link.change()?);
                 }
+                Entry::Salt { utc_day, salt } => {
+                    salts.insert(utc_day, salt);
+                }
+                Entry::Orphan { id, slug } => {
+                    orphans.insert(known(id)?, slug.into());
+                }
                 table => tables.load(table)?,
             }
         }
+        catalog.salts.load(salts);
+        catalog.orphans.load(orphans);
         if !tables_done {
             catalog.tables.store(std::sync::Arc::new(tables));
         }
@@ -254,7 +293,11 @@ fn check_sum(file: &mut impl Read) -> Result<(), SnapshotError> {
         if read == 0 {
             break;
         }
-        if total == 0 && !chunk[..read].starts_with(MAGIC) {
+        if total == 0
+            && ![MAGIC, OLDER_MAGIC]
+                .iter()
+                .any(|magic| chunk[..read].starts_with(*magic))
+        {
             return Err(SnapshotError::Damaged("not a snapshot, or of another version"));
         }
         total += read;
@@ -304,7 +347,7 @@ impl super::Tables {
                 let (id, brand) = (known(id)?, brand.map(known).transpose()?);
                 self.keys.insert(hash, KeyGate { id, brand, role });
             }
-            Entry::Head { .. } | Entry::Link(_) => {}
+            Entry::Head { .. } | Entry::Link(_) | Entry::Salt { .. } | Entry::Orphan { .. } => {}
         }
         Ok(())
     }

@@ -40,9 +40,6 @@ pub enum Failure {
     /// The start.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
     /// A replay.
     #[error(transparent)]
     Replay(#[from] ReplayError),
@@ -61,17 +58,23 @@ pub enum Failure {
         source: std::io::Error,
     },
     /// Two of them would undo each other's work.
-    #[error("another `linkledger reclassify` is under way in this data directory")]
+    #[error("another `linkledger reclassify` is under way on this store")]
     UnderWay,
     /// There are no streams without Redis.
     #[error("there are no streams: LINKLEDGER_REDIS_URL is not set")]
     NoRedis,
     /// Redis.
-    #[error("redis: {0}")]
+    #[error("{0}")]
     Redis(String),
     /// There is nothing to work on.
     #[error("there is no store in {0}; start `linkledger` once, or name another LINKLEDGER_DATA_DIR")]
     NoStore(String),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Start(error.into())
+    }
 }
 
 /// A role by its name, for the command line.
@@ -86,7 +89,10 @@ async fn existing_store(config: &Config) -> Result<Store, Failure> {
     if config.database_url.is_none() && !config.data_dir.join(crate::store::STORE_FILE).exists() {
         return Err(Failure::NoStore(config.data_dir.display().to_string()));
     }
-    Ok(Store::open(&store_location(config)).await?)
+    let store = Store::at(&store_location(config))?;
+    // Nodes of another version may be working on it: these commands take it as it is, or leave it alone.
+    store.check_schema().await?;
+    Ok(store)
 }
 
 /// Makes a key and prints it. A serving process takes it up within a second.

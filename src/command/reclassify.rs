@@ -26,6 +26,9 @@ pub async fn reclassify(config: &Config, all: bool) -> Result<ExitCode, Failure>
         Err(std::fs::TryLockError::WouldBlock) => return Err(Failure::UnderWay),
         Err(std::fs::TryLockError::Error(error)) => return Err(failed(error)),
     }
+    let Some(_claim) = store.claim_reclassification().await? else {
+        return Err(Failure::UnderWay);
+    };
     let bar = progress::steps(0);
     let done = worker::reclassify(&store, all, |progress| match progress {
         Progress::Agents(count) => {

@@ -25,7 +25,12 @@ pub async fn serve(config: &Config, roles: Roles) -> Result<ExitCode, Failure> {
     let mut file_size = signal(SignalKind::from_raw(SIGXFSZ)).map_err(failed)?;
     tokio::spawn(async move { while file_size.recv().await.is_some() {} });
 
-    let mut running = app::start(config, roles, Clock::system()).await?;
+    // A node that waits for its store must still end when it is told to.
+    let mut running = tokio::select! {
+        started = app::start(config, roles, Clock::system()) => started?,
+        _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
+        _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
+    };
     let first_key = running.first_operator_key().await?;
     // Standard output may lie on a full disk: that keeps nobody from being served.
     if let Err(error) = greet(&running, config, first_key.as_deref()) {

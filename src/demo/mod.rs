@@ -81,6 +81,11 @@ pub enum DemoError {
         "{} holds a store that no demo made; name another directory with LINKLEDGER_DATA_DIR, or none: then it is {DEMO_DIR}", .0.display()
     )]
     RealBooks(PathBuf),
+    /// A database that real books may be in.
+    #[error(
+        "a demo plays on files of its own, never in a database that others use: run it without LINKLEDGER_DATABASE_URL"
+    )]
+    Shared,
     /// A demo was there before.
     #[error("{} holds an earlier demo; --again adds another brand to it, or remove the directory", .0.display())]
     Earlier(PathBuf),
@@ -189,6 +194,9 @@ impl Demo {
 /// [`DemoError`]; a figure that is not as it should be is no error but an answer.
 pub async fn run(config: &Config, scale: &Scale, again: bool, mut tell: impl FnMut(Stage)) -> Result<Demo, DemoError> {
     scale.check()?;
+    if config.database_url.is_some() {
+        return Err(DemoError::Shared);
+    }
     claim(&config.data_dir, again)?;
     let plan = Plan::draw(scale);
     tell(Stage::Planned {

@@ -9,7 +9,7 @@ use siphasher::sip::SipHasher24;
 
 use super::capture::capture;
 use super::client::Client;
-use super::visitor::hash_address;
+use super::visitor::{hash_address, visitor};
 use super::{Redirector, ThreadJournal, pages};
 use crate::catalog::{LinkRow, Tables};
 use crate::domain::click::{CLICK_KIND, CLICK_VERSION, Click, ClickFlags};
@@ -99,7 +99,8 @@ impl Redirector {
         };
 
         let captured = capture(request, client, self.countries.as_ref());
-        let (visitor, own_salt) = self.salts.visitor(at, link.brand, client.address, captured.user_agent);
+        let salts = self.catalog.salts();
+        let (visitor, own_salt) = visitor(salts, at, link.brand, client.address, captured.user_agent);
         let salt_flag = if own_salt {
             ClickFlags::LOCAL_SALT
         } else {

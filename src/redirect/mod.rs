@@ -25,7 +25,6 @@ use crate::journal::Writer;
 use crate::metrics::Metrics;
 pub use client::ClientRules;
 pub use geo::{Countries, GeoError};
-pub use visitor::{Salts, draw_salt};
 
 /// Unknown slugs that one client may ask for at once, and regains per minute. People mistype; only
 /// programs walk.
@@ -33,12 +32,10 @@ const UNKNOWN_SLUGS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).expect("not zer
 
 /// What all redirect threads share.
 pub struct Redirector {
-    /// Links, campaigns, brands.
+    /// Links, campaigns, brands, visitors' salts.
     pub catalog: Arc<Catalog>,
     /// Signs click ids.
     pub keys: Arc<ClickIdKeys>,
-    /// Hashes visitors.
-    pub salts: Arc<Salts>,
     /// Who the client is.
     pub clients: ClientRules,
     /// Where its address is, if the operator has a database of that.
@@ -57,7 +54,6 @@ impl Redirector {
     pub fn new(
         catalog: Arc<Catalog>,
         keys: Arc<ClickIdKeys>,
-        salts: Arc<Salts>,
         clients: ClientRules,
         countries: Option<Countries>,
         clock: Clock,
@@ -67,7 +63,6 @@ impl Redirector {
         Self {
             catalog,
             keys,
-            salts,
             clients,
             countries,
             clock,

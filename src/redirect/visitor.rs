@@ -3,37 +3,14 @@
 //! The salt is the same on every node, changes at midnight UTC and is destroyed after 48 hours, so
 //! that a visitor can be counted once a day and never be found again. No address is stored.
 
-use std::collections::BTreeMap;
 use std::hash::Hasher as _;
 use std::net::IpAddr;
 
-use arc_swap::ArcSwap;
 use siphasher::sip::SipHasher24;
 
+use crate::catalog::Salts;
 use crate::domain::id::BrandId;
 use crate::domain::time::Instant;
-
-/// The salts in force, by UTC day.
-pub struct Salts {
-    by_day: ArcSwap<BTreeMap<i64, [u8; 16]>>,
-    /// For days whose shared salt this node does not have.
-    own: [u8; 16],
-}
-
-impl Default for Salts {
-    fn default() -> Self {
-        Self {
-            by_day: ArcSwap::default(),
-            own: uuid::Uuid::new_v4().into_bytes(),
-        }
-    }
-}
-
-/// A new salt in the text that the store keeps: 32 hexadecimal digits.
-#[must_use]
-pub fn draw_salt() -> String {
-    uuid::Uuid::new_v4().simple().to_string()
-}
 
 /// Of an IPv6 address the first 64 bits count: the rest changes by the hour on one phone.
 pub(super) fn hash_address(hasher: &mut SipHasher24, address: IpAddr) {
@@ -43,34 +20,22 @@ pub(super) fn hash_address(hasher: &mut SipHasher24, address: IpAddr) {
     }
 }
 
-impl Salts {
-    /// Replaces the salts by what the store holds; unreadable ones are left out.
-    pub fn set(&self, stored: &BTreeMap<i64, String>) {
-        let read = |text: &String| uuid::Uuid::try_parse(text).ok().map(uuid::Uuid::into_bytes);
-        let by_day = stored
-            .iter()
-            .filter_map(|(day, text)| Some((*day, read(text)?)))
-            .collect();
-        self.by_day.store(std::sync::Arc::new(by_day));
-    }
-
-    /// The visitor's hash for one brand and day, and whether the salt was this node's own.
-    pub(super) fn visitor(&self, at: Instant, brand: BrandId, address: IpAddr, user_agent: &[u8]) -> (u64, bool) {
-        let by_day = self.by_day.load();
-        let shared = by_day.get(&at.utc_day());
-        let mut hasher = SipHasher24::new_with_key(shared.unwrap_or(&self.own));
-        // With the node's own salt the day must still tell apart what the shared ones would.
-        hasher.write_i64(at.utc_day());
-        hasher.write_i64(brand.number());
-        hash_address(&mut hasher, address);
-        hasher.write(user_agent);
-        (hasher.finish(), shared.is_none())
-    }
+/// The visitor's hash for one brand and day, and whether the salt was this node's own.
+pub(super) fn visitor(salts: &Salts, at: Instant, brand: BrandId, address: IpAddr, user_agent: &[u8]) -> (u64, bool) {
+    let (salt, own) = salts.of_day(at.utc_day());
+    let mut hasher = SipHasher24::new_with_key(&salt);
+    // With the node's own salt the day must still tell apart what the shared ones would.
+    hasher.write_i64(at.utc_day());
+    hasher.write_i64(brand.number());
+    hash_address(&mut hasher, address);
+    hasher.write(user_agent);
+    (hasher.finish(), own)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::draw_salt;
 
     #[test]
     fn a_visitor_is_the_same_within_a_day_and_brand_and_nowhere_else() {
@@ -85,18 +50,18 @@ mod tests {
         salts.set(&stored);
         let brand = |n| BrandId::from_number(n).expect("in range");
         let address: IpAddr = "203.0.113.9".parse().expect("valid");
-        let first = salts.visitor(day, brand(1), address, b"agent");
-        assert_eq!(salts.visitor(later, brand(1), address, b"agent"), first);
+        let first = visitor(&salts, day, brand(1), address, b"agent");
+        assert_eq!(visitor(&salts, later, brand(1), address, b"agent"), first);
         assert!(!first.1);
         for other in [
-            salts.visitor(tomorrow, brand(1), address, b"agent"),
-            salts.visitor(day, brand(2), address, b"agent"),
-            salts.visitor(day, brand(1), address, b"another"),
-            salts.visitor(day, brand(1), "203.0.113.8".parse().expect("valid"), b"agent"),
+            visitor(&salts, tomorrow, brand(1), address, b"agent"),
+            visitor(&salts, day, brand(2), address, b"agent"),
+            visitor(&salts, day, brand(1), address, b"another"),
+            visitor(&salts, day, brand(1), "203.0.113.8".parse().expect("valid"), b"agent"),
         ] {
             assert_ne!(other.0, first.0);
         }
         let unsalted = Instant::parse("2026-12-24T00:00:00Z").expect("valid");
-        assert!(salts.visitor(unsalted, brand(1), address, b"agent").1);
+        assert!(visitor(&salts, unsalted, brand(1), address, b"agent").1);
     }
 }

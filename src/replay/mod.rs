@@ -306,7 +306,7 @@ async fn count(store: &Store, brand: &Brand, started: Instant) -> Result<Replaye
     let visitors = store
         .count_visitors(&everybody, &[(started, ended)], |_, _| Some(()))
         .await?;
-    let visitors = visitors.get(&()).copied().map_or(0, whole);
+    let visitors = visitors.counts.get(&()).copied().map_or(0, whole);
     let ids: Vec<i64> = by_link.keys().copied().collect();
     let mut links: Vec<(String, u64)> = store
         .labels(Entity::Link, &ids)

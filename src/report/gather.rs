@@ -167,8 +167,13 @@ impl<'a> Gathering<'a> {
         };
         let spans: Vec<Span> = starts.iter().map(span).collect();
         let group = |keys, place: usize| Some((self.keys.of(keys)?, starts[place]));
-        for (group, visitors) in self.store.count_visitors(&self.asked, &spans, group).await? {
-            groups.entry(group).or_default().add_visitors(visitors);
+        let visitors = self.store.count_visitors(&self.asked, &spans, group).await?;
+        for (group, count) in visitors.counts {
+            groups.entry(group).or_default().add_visitors(count);
+        }
+        let unknown: Vec<_> = visitors.unknown.into_iter().map(|place| starts[place]).collect();
+        for (_, row) in groups.iter_mut().filter(|((_, start), _)| unknown.contains(start)) {
+            row.lose_visitors();
         }
         Ok(())
     }

@@ -23,6 +23,8 @@ pub struct Measures {
     clicks: i64,
     human_clicks: i64,
     unique_visitors: i64,
+    /// Raw clicks that would tell them are no longer kept.
+    visitors_lost: bool,
     conversions: i64,
     sales: i64,
     leads: i64,
@@ -103,6 +105,19 @@ impl Measures {
 
     pub(super) fn add_visitors(&mut self, visitors: i64) {
         self.unique_visitors += visitors;
+    }
+
+    /// Where there were people, how many is no longer known.
+    pub(super) fn lose_visitors(&mut self) {
+        self.visitors_lost = self.human_clicks > 0;
+    }
+
+    fn unique_visitors(&self) -> Value {
+        if self.visitors_lost {
+            Value::Ratio(None)
+        } else {
+            Value::Whole(self.unique_visitors)
+        }
     }
 
     pub(super) fn add_conversions(&mut self, sum: &ConversionSum, currency: &str) {
@@ -198,7 +213,7 @@ impl Measures {
             ("clicks", Value::Whole(self.clicks)),
             ("human_clicks", Value::Whole(self.human_clicks)),
             ("bot_clicks", Value::Whole(self.clicks - self.human_clicks)),
-            ("unique_visitors", Value::Whole(self.unique_visitors)),
+            ("unique_visitors", self.unique_visitors()),
             ("conversions", Value::Whole(self.conversions)),
             ("sales", Value::Whole(self.sales)),
             ("leads", Value::Whole(self.leads)),

@@ -1,11 +1,12 @@
 //! Brands: the tenants.
 
 use serde::Serialize;
+use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
 use utoipa::ToSchema;
 
 use super::columns::{self, Value};
-use super::{Record, Store, StoreError};
+use super::{Record, Store, StoreError, Work, records, take_feed};
 use crate::domain::id::BrandId;
 use crate::domain::money::Currency;
 use crate::domain::text::{ClickParam, Name, TimeZoneName};
@@ -76,19 +77,24 @@ impl Record for Brand {
     }
 }
 
+async fn any_brand(conn: &mut AnyConnection) -> Result<bool, StoreError> {
+    let row = sqlx::query("SELECT id FROM brands LIMIT 1")
+        .fetch_optional(conn)
+        .await?;
+    Ok(row.is_some())
+}
+
 impl Store {
-    /// Makes brand `default` (USD) where there is no brand at all.
+    /// Makes brand `default` (USD) where there is no brand at all. Of nodes that start together one does it.
     ///
     /// # Errors
     /// [`StoreError`] when the store does not answer.
     pub async fn ensure_default_brand(&self, now: Instant) -> Result<(), StoreError> {
-        let any: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM brands")
-            .fetch_one(&self.control)
-            .await?;
-        if any > 0 {
+        let known = async { any_brand(&mut *self.control.acquire().await?).await };
+        if self.reach.within(known).await? {
             return Ok(());
         }
-        self.create(Brand {
+        let brand = Brand {
             id: BrandId::random(),
             name: Name::parse("default").expect("a plain word"),
             currency: Currency::parse("USD").expect("a currency"),
@@ -97,9 +103,17 @@ impl Store {
             tier_bounds: TierBounds::default(),
             created_at: now,
             archived_at: None,
+        };
+        self.transact(move |conn| -> Work<'_, ()> {
+            Box::pin(async move {
+                let seq = take_feed(conn, 1).await?;
+                if any_brand(conn).await? {
+                    return Ok(());
+                }
+                records::insert(conn, &brand, seq).await
+            })
         })
-        .await?;
-        Ok(())
+        .await
     }
 
     /// The brand with this id or name; names without regard to case.

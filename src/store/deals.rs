@@ -100,7 +100,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] when the scope holds none.
     pub async fn deal(&self, scope: Scope, place: DealPlace) -> Result<Deal, StoreError> {
-        let found = find(&mut *self.control.acquire().await?, scope, place).await?;
+        let found = self
+            .reach
+            .within(async { find(&mut *self.control.acquire().await?, scope, place).await })
+            .await?;
         found.ok_or(StoreError::NotFound { what: Deal::WHAT })
     }
 

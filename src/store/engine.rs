@@ -14,6 +14,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{AnyPool, ConnectOptions as _, Connection as _, PgPool, SqlitePool};
 
 use super::StoreError;
+use super::reach::{Control, PATIENCE, Reach};
 
 /// The store's file in the data directory.
 pub const STORE_FILE: &str = "linkledger.db";
@@ -21,14 +22,13 @@ pub const STORE_FILE: &str = "linkledger.db";
 const READERS: u32 = 4;
 /// Connections of one process that write to Postgres as the control plane; they take turns anyway.
 const POSTGRES_WRITERS: u32 = 2;
-/// A question waits this long for a connection before it counts as unanswered.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// For every connection to Postgres: a node that freezes in the middle of a transaction gives its locks back.
 const NO_IDLE_TRANSACTION: &str = "SET idle_in_transaction_session_timeout = '10s'";
 /// For every connection of SQLite's control plane.
 const PRAGMAS: &[&str] = &[
     "PRAGMA synchronous = FULL",
-    "PRAGMA busy_timeout = 30000",
+    // Whoever waits is a person or a shop's program: another process that writes for longer is told to them.
+    "PRAGMA busy_timeout = 10000",
     "PRAGMA cache_size = -16384",
     "PRAGMA temp_store = memory",
     // Visitor salts are destroyed, not just unlinked.
@@ -88,7 +88,10 @@ pub(super) enum Bulk {
 
 pub(super) struct Pools {
     pub(super) engine: Engine,
-    pub(super) control: AnyPool,
+    pub(super) reach: Reach,
+    /// For the one question that tells whether the store is within reach.
+    pub(super) pulse: AnyPool,
+    pub(super) control: Control,
     pub(super) writer: AnyPool,
     pub(super) bulk: Bulk,
 }
@@ -136,18 +139,24 @@ fn sqlite(directory: &std::path::Path) -> Result<Pools, StoreError> {
                 Ok(())
             })
         });
+    let reach = Reach::default();
+    let one = control.clone().max_connections(1);
     Ok(Pools {
         engine: Engine::Sqlite,
-        writer: control.clone().max_connections(1).connect_lazy_with(address.clone()),
-        control: control.connect_lazy_with(address),
+        pulse: one.clone().connect_lazy_with(address.clone()),
+        writer: one.connect_lazy_with(address.clone()),
+        control: Control::new(control.connect_lazy_with(address), reach.clone()),
+        reach,
         bulk: Bulk::Sqlite(bulk),
     })
 }
 
 fn postgres(url: &str) -> Result<Pools, StoreError> {
+    let reach = Reach::default();
     let options = PgConnectOptions::from_str(url)?
         .application_name("linkledger worker")
         .disable_statement_logging();
+    let released = reach.clone();
     let bulk = PgPoolOptions::new()
         .acquire_timeout(PATIENCE)
         .after_connect(|conn, _| {
@@ -156,9 +165,14 @@ fn postgres(url: &str) -> Result<Pools, StoreError> {
                 Ok(())
             })
         })
+        .after_release(move |conn, _| {
+            let reach = released.clone();
+            Box::pin(async move { reach.usable(conn).await })
+        })
         .connect_lazy_with(options);
     let address: AnyConnectOptions = url.parse()?;
     let address = address.disable_statement_logging();
+    let released = reach.clone();
     let control = AnyPoolOptions::new()
         .max_connections(READERS)
         .acquire_timeout(PATIENCE)
@@ -167,14 +181,18 @@ fn postgres(url: &str) -> Result<Pools, StoreError> {
                 sqlx::query(NO_IDLE_TRANSACTION).execute(conn).await?;
                 Ok(())
             })
+        })
+        .after_release(move |conn, _| {
+            let reach = released.clone();
+            Box::pin(async move { reach.usable(conn).await })
         });
+    let writers = control.clone().max_connections(POSTGRES_WRITERS);
     Ok(Pools {
         engine: Engine::Postgres,
-        writer: control
-            .clone()
-            .max_connections(POSTGRES_WRITERS)
-            .connect_lazy_with(address.clone()),
-        control: control.connect_lazy_with(address),
+        pulse: control.clone().max_connections(1).connect_lazy_with(address.clone()),
+        writer: writers.connect_lazy_with(address.clone()),
+        control: Control::new(control.connect_lazy_with(address), reach.clone()),
         bulk: Bulk::Postgres(bulk),
+        reach,
     })
 }

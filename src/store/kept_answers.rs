@@ -137,7 +137,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Invalid`] naming the header when the key was used for something else.
     pub async fn kept_answer(&self, once: &OnceKey) -> Result<Option<Answer>, StoreError> {
-        once.find(&mut *self.control.acquire().await?).await
+        self.reach
+            .within(async { once.find(&mut *self.control.acquire().await?).await })
+            .await
     }
 
     /// Runs `work` and answers it in one write transaction, or gives the answer that its key has already.

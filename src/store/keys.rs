@@ -81,13 +81,38 @@ async fn operator_keys(conn: &mut AnyConnection) -> Result<i64, StoreError> {
     Ok(sqlx::query_scalar(sql).fetch_one(conn).await?)
 }
 
+/// Whether this key is in force and no other one by its name.
+async fn is_configured(conn: &mut AnyConnection, key: &ApiKey) -> Result<bool, StoreError> {
+    let standing = "SELECT hash FROM api_keys WHERE brand_id IS NULL AND archived_at_ms IS NULL
+        AND (hash = $1 OR name = $2)";
+    let query = sqlx::query_scalar::<_, String>(standing)
+        .bind(&key.hash)
+        .bind(key.name.as_str());
+    Ok(query.fetch_all(conn).await? == [key.hash.as_str()])
+}
+
 impl Store {
-    /// Whether any operator key is in force.
+    /// Puts this operator key in force where there is none; whether there was none. Of nodes that start together one
+    /// does it.
     ///
     /// # Errors
     /// [`StoreError`] when the store does not answer.
-    pub async fn has_operator_key(&self) -> Result<bool, StoreError> {
-        Ok(operator_keys(&mut *self.control.acquire().await?).await? > 0)
+    pub async fn ensure_operator_key(&self, key: ApiKey) -> Result<bool, StoreError> {
+        let known = async { operator_keys(&mut *self.control.acquire().await?).await };
+        if self.reach.within(known).await? > 0 {
+            return Ok(false);
+        }
+        self.transact(move |conn| -> Work<'_, bool> {
+            Box::pin(async move {
+                let seq = take_feed(conn, 1).await?;
+                if operator_keys(conn).await? > 0 {
+                    return Ok(false);
+                }
+                records::insert(conn, &key, seq).await?;
+                Ok(true)
+            })
+        })
+        .await
     }
 
     /// Revokes a key. Twice does no harm.
@@ -115,14 +140,13 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the store does not answer.
     pub async fn set_configured_key(&self, key: ApiKey) -> Result<(), StoreError> {
+        let known = async { is_configured(&mut *self.control.acquire().await?, &key).await };
+        if self.reach.within(known).await? {
+            return Ok(());
+        }
         self.transact(move |conn| -> Work<'_, ()> {
             Box::pin(async move {
-                let standing = "SELECT hash FROM api_keys WHERE brand_id IS NULL AND archived_at_ms IS NULL
-                    AND (hash = $1 OR name = $2)";
-                let query = sqlx::query_scalar::<_, String>(standing)
-                    .bind(&key.hash)
-                    .bind(key.name.as_str());
-                if query.fetch_all(&mut *conn).await? == [key.hash.as_str()] {
+                if is_configured(conn, &key).await? {
                     return Ok(());
                 }
                 let seq = take_feed(conn, 2).await?;

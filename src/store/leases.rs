@@ -19,12 +19,12 @@ const LEASES_LOCK: i64 = 0x6c6c_6c65_6173;
 const NOW_MS: &str = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
 
 impl Store {
-    /// Says that `worker` is alive, and returns the shards that it reads from now on: its share of `shards`, in order.
-    /// In SQLite, all of them.
+    /// Says that `worker` is alive, and returns what it reads from now on: its share of `shards`, in order. In SQLite,
+    /// all of them.
     ///
     /// # Errors
     /// [`StoreError`] when the store does not answer; then the worker keeps what it has.
-    pub async fn hold_shards(&self, worker: &str, shards: Vec<u16>) -> Result<Vec<u16>, StoreError> {
+    pub async fn hold_shards(&self, worker: &str, shards: Vec<i64>) -> Result<Vec<i64>, StoreError> {
         let worker = worker.to_owned();
         self.transact_bulk(move |tx| -> Work<'_, _> {
             Box::pin(async move {
@@ -63,7 +63,7 @@ async fn take_turn(tx: &mut Tx) -> Result<(), StoreError> {
     lock.execute().await.map(drop)
 }
 
-async fn hold(tx: &mut Tx, worker: &str, shards: &[u16]) -> Result<Vec<u16>, StoreError> {
+async fn hold(tx: &mut Tx, worker: &str, shards: &[i64]) -> Result<Vec<i64>, StoreError> {
     take_turn(tx).await?;
     let (now_ms,): (i64,) = tx.query_built(format!("SELECT {NOW_MS}")).one().await?;
     let until_ms = now_ms + LEASE_MS;
@@ -79,14 +79,13 @@ async fn hold(tx: &mut Tx, worker: &str, shards: &[u16]) -> Result<Vec<u16>, Sto
     let (workers,): (i64,) = tx.query("SELECT COUNT(*) FROM workers").one().await?;
     let workers = usize::try_from(workers).unwrap_or(1).max(1);
     let share = i64::try_from(shards.len().div_ceil(workers)).unwrap_or(i64::MAX);
-    let all: Vec<i64> = shards.iter().map(|shard| i64::from(*shard)).collect();
     let Tx::Postgres(conn) = &mut *tx else {
         return Ok(shards.to_vec());
     };
     // Shards that were read to their end and are written to no more.
     sqlx::query("DELETE FROM leases WHERE worker = $1 AND shard <> ALL($2)")
         .bind(worker)
-        .bind(&all)
+        .bind(shards)
         .execute(&mut **conn)
         .await?;
     give_back(tx, worker, share).await?;
@@ -99,14 +98,14 @@ async fn hold(tx: &mut Tx, worker: &str, shards: &[u16]) -> Result<Vec<u16>, Sto
     let Tx::Postgres(conn) = tx else {
         return Ok(shards.to_vec());
     };
-    let query = sqlx::query(take).bind(worker).bind(until_ms).bind(all).bind(share);
+    let query = sqlx::query(take).bind(worker).bind(until_ms).bind(shards).bind(share);
     query.execute(&mut **conn).await?;
     let held: Vec<(i64,)> = tx
         .query("SELECT shard FROM leases WHERE worker = $1 ORDER BY shard")
         .bind(worker)
         .all()
         .await?;
-    Ok(held.iter().filter_map(|(shard,)| u16::try_from(*shard).ok()).collect())
+    Ok(held.into_iter().map(|(shard,)| shard).collect())
 }
 
 /// Gives back all but the first `keep` shards.

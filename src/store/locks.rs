@@ -1,17 +1,45 @@
 //! Who may write what at the same time, in Postgres; in SQLite one transaction writes at a time, and nothing is locked.
 //!
 //! # Operation
-//! Two advisory locks, which end with their transaction. Commits share the counts: they go on beside each other.
+//! Two advisory locks end with their transaction. Commits share the counts: they go on beside each other.
 //! Whoever makes counts anew owns them: no commit is under way meanwhile, so that no click is counted twice or not at
 //! all, and since nobody else holds a row of the user agents, facets and rollups then, nobody waits in a circle. Commits
 //! wait for that as long as the owner's transaction takes, which is therefore short. The second lock is that of the
 //! stored sets of visitors, whose rows are read, united and written again. Commits do not take it, so it may be
-//! held for long. Nobody takes both.
+//! held for long. Nobody takes both. A third ends with its connection: one reclassification runs at a time, on whatever
+//! machine it was started.
 
-use super::{StoreError, Tx};
+use sqlx::postgres::PgConnection;
+
+use super::engine::Bulk;
+use super::{Store, StoreError, Tx};
 
 const COUNTS: i64 = 0x6c6c_636f_756e;
 const VISITORS: i64 = 0x6c6c_7669_7369;
+const RECLASSIFICATION: i64 = 0x6c6c_7265_636c;
+
+/// The right to reclassify, until it is dropped.
+#[derive(Debug)]
+pub struct Claim {
+    /// In Postgres; in SQLite there is one data directory, whose lock says enough.
+    _lock: Option<PgConnection>,
+}
+
+impl Store {
+    /// The right to reclassify, unless somebody else has it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store does not answer.
+    pub async fn claim_reclassification(&self) -> Result<Option<Claim>, StoreError> {
+        let Bulk::Postgres(pool) = &self.bulk else {
+            return Ok(Some(Claim { _lock: None }));
+        };
+        let mut conn = pool.acquire().await?.detach();
+        let query = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)").bind(RECLASSIFICATION);
+        let claimed: bool = query.fetch_one(&mut conn).await?;
+        Ok(claimed.then(|| Claim { _lock: Some(conn) }))
+    }
+}
 
 impl Tx {
     async fn lock(&mut self, sql: &'static str, lock: i64) -> Result<(), StoreError> {

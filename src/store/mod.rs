@@ -30,15 +30,18 @@ mod leases;
 mod link_history;
 mod links;
 mod locks;
+mod partitions;
 mod post_metrics;
 mod posts;
 mod promo_codes;
+mod reach;
 mod reclassify;
 mod records;
 mod refunds;
 mod rejections;
 mod salts;
 mod schema;
+mod sealing;
 mod verify;
 mod verify_visitors;
 mod visitors;
@@ -47,6 +50,7 @@ mod statement;
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::{AnyConnection, AnyPool};
 use tokio::sync::{Mutex, MutexGuard};
@@ -67,13 +71,18 @@ pub use kept_answers::{Answer, Answering, ONCE_HEADER, OnceKey};
 pub use keys::ApiKey;
 pub use link_history::{Change, LinkEntry};
 pub use links::{Link, LinkDraft, LinkEdit, MintTerms, PostChoice, SlugPolicy};
+pub use locks::Claim;
+pub use partitions::Partitions;
 pub use post_metrics::PostMetrics;
 pub use posts::Post;
 pub use promo_codes::PromoCode;
+use reach::{Control, Reach};
 pub use reclassify::{Moved, Reading, StoredAgent};
 pub use records::{Filter, Listed, Page, Record, Scope, standing};
 pub use refunds::StoredRefund;
 pub use rejections::{RejectionId, RejectionIdError, RejectionPosition, StoredRejection};
+pub use salts::SALT_DAYS_KEPT;
+pub use sealing::{OldDay, Sealing};
 use statement::Tx;
 pub use verify::{Mismatch, Verified};
 
@@ -83,12 +92,17 @@ pub type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send
 /// Held by whoever writes as the control plane, for the length of the transaction.
 const CONTROL_LOCK: i64 = 0x6c6c_6374_726c;
 
+/// How long a write of the control plane waits for its turn.
+const TURN_PATIENCE: Duration = Duration::from_secs(10);
+
 /// The store. Clones share connections.
 #[derive(Debug, Clone)]
 pub struct Store {
     engine: Engine,
+    reach: Reach,
+    pulse: AnyPool,
     /// Reads.
-    control: AnyPool,
+    control: Control,
     /// The control plane's writes: one connection, used under `writing`, so that no slow report keeps a
     /// write waiting while it keeps everybody else from writing.
     writer: AnyPool,
@@ -115,6 +129,8 @@ impl Store {
         let pools = engine::pools(location)?;
         Ok(Self {
             engine: pools.engine,
+            reach: pools.reach,
+            pulse: pools.pulse,
             control: pools.control,
             writer: pools.writer,
             bulk: pools.bulk,
@@ -129,12 +145,29 @@ impl Store {
     pub async fn prepare(&self) -> Result<(), StoreError> {
         match &self.bulk {
             Bulk::Sqlite(pool) => schema::migrate_sqlite(pool).await,
-            Bulk::Postgres(pool) => schema::migrate_postgres(pool).await,
+            Bulk::Postgres(pool) => self.reach.within(schema::migrate_postgres(pool)).await,
+        }
+    }
+
+    /// Makes sure that the schema is this program's, and changes nothing: for whoever works on a store that nodes of
+    /// another version may be using.
+    ///
+    /// # Errors
+    /// [`StoreError::OtherSchema`] when it is not.
+    pub async fn check_schema(&self) -> Result<(), StoreError> {
+        let known = async { schema::stored_version(&mut *self.control.acquire().await?).await };
+        let stored = self.reach.within(known).await?;
+        let program = schema::version(self.engine);
+        if stored == program {
+            Ok(())
+        } else {
+            Err(StoreError::OtherSchema { stored, program })
         }
     }
 
     /// Closes every connection; SQLite's write-ahead log is folded into the file.
     pub async fn close(&self) {
+        self.pulse.close().await;
         self.control.close().await;
         self.writer.close().await;
         match &self.bulk {
@@ -145,7 +178,7 @@ impl Store {
 
     /// Whether the store can be read: from its file, not from what the driver knows by heart.
     pub async fn answers(&self) -> bool {
-        self.feed_head().await.is_ok() && self.journals().await.is_ok()
+        self.feed_head().await.is_ok() && (self.engine == Engine::Postgres || self.journals().await.is_ok())
     }
 
     /// Brings everything committed so far to the disk. A worker's commit is not, at first: see
@@ -171,25 +204,33 @@ impl Store {
     {
         let store = self.clone();
         let task = tokio::spawn(async move {
-            let _turn = store.take_turn().await;
-            let mut tx = store.writer.begin_with(store.engine.begin_write()).await?;
-            if store.engine == Engine::Postgres {
-                let lock = sqlx::query("SELECT 1 FROM (SELECT pg_advisory_xact_lock($1)) AS taken");
-                lock.bind(CONTROL_LOCK).execute(&mut *tx).await?;
-            }
-            match work(&mut tx).await {
-                Ok(answer) => {
-                    tx.commit().await?;
-                    Ok(answer)
-                }
-                Err(error) => {
-                    // The first error says more than this one, which only means that nothing was left to undo.
-                    let _undone_already = tx.rollback().await;
-                    Err(error)
-                }
-            }
+            let turn = tokio::time::timeout(TURN_PATIENCE, store.take_turn());
+            let _turn = turn.await.map_err(|_| StoreError::Busy)?;
+            store.reach.within(store.write(work)).await
         });
         task.await.map_err(|_| StoreError::Stopped)?
+    }
+
+    async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: for<'c> FnOnce(&'c mut AnyConnection) -> Work<'c, T>,
+    {
+        let mut tx = self.writer.begin_with(self.engine.begin_write()).await?;
+        if self.engine == Engine::Postgres {
+            let lock = sqlx::query("SELECT 1 FROM (SELECT pg_advisory_xact_lock($1)) AS taken");
+            lock.bind(CONTROL_LOCK).execute(&mut *tx).await?;
+        }
+        match work(&mut tx).await {
+            Ok(answer) => {
+                tx.commit().await?;
+                Ok(answer)
+            }
+            Err(error) => {
+                // The first error says more than this one, which only means that nothing was left to undo.
+                let _undone_already = tx.rollback().await;
+                Err(error)
+            }
+        }
     }
 
     /// The same for bulk work that a power cut may take back, because it is done again: see [`engine`].
@@ -201,19 +242,26 @@ impl Store {
         let store = self.clone();
         let task = tokio::spawn(async move {
             let _turn = store.take_turn().await;
-            let mut tx = Tx::begin(&store.bulk).await?;
-            match work(&mut tx).await {
-                Ok(answer) => {
-                    tx.commit().await?;
-                    Ok(answer)
-                }
-                Err(error) => {
-                    let _undone_already = tx.rollback().await;
-                    Err(error)
-                }
-            }
+            store.reach.within(store.write_bulk(work)).await
         });
         task.await.map_err(|_| StoreError::Stopped)?
+    }
+
+    async fn write_bulk<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: for<'c> FnOnce(&'c mut Tx) -> Work<'c, T>,
+    {
+        let mut tx = Tx::begin(&self.bulk).await?;
+        match work(&mut tx).await {
+            Ok(answer) => {
+                tx.commit().await?;
+                Ok(answer)
+            }
+            Err(error) => {
+                let _undone_already = tx.rollback().await;
+                Err(error)
+            }
+        }
     }
 
     /// In SQLite, whose only writer this process then is.

@@ -162,7 +162,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] when the scope holds no such id.
     pub async fn get<R: Record>(&self, scope: Scope, number: i64) -> Result<R, StoreError> {
-        find(&mut *self.control.acquire().await?, scope, number).await
+        self.reach
+            .within(async { find(&mut *self.control.acquire().await?, scope, number).await })
+            .await
     }
 
     /// Lists things in the order of their creation. `filters` are columns that must equal a value.

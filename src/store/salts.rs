@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use sqlx::AnyConnection;
 use sqlx::Row as _;
 
 use super::{Store, StoreError, Work};
@@ -9,8 +10,15 @@ use crate::domain::time::Instant;
 
 /// Days ahead for which salts are made, so that a node outlives a store that is down over midnight.
 const DAYS_AHEAD: i64 = 2;
-/// Salts of days that ended this many days ago are destroyed.
-const DAYS_KEPT: i64 = 2;
+/// Salts of days that ended this many days ago are destroyed, here and on every node.
+pub const SALT_DAYS_KEPT: i64 = 2;
+
+async fn stored(conn: &mut AnyConnection) -> Result<BTreeMap<i64, String>, StoreError> {
+    let rows = sqlx::query("SELECT utc_day, salt FROM salts").fetch_all(conn).await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("utc_day")?, row.try_get("salt")?)))
+        .collect()
+}
 
 impl Store {
     /// Makes the salts that are missing, destroys the old ones, and returns those in force by UTC day.
@@ -19,23 +27,25 @@ impl Store {
     /// [`StoreError`] when the store does not answer.
     pub async fn salts(&self, now: Instant, draw: fn() -> String) -> Result<BTreeMap<i64, String>, StoreError> {
         let today = now.utc_day();
+        let oldest = today - SALT_DAYS_KEPT;
+        let ahead = today..=today + DAYS_AHEAD;
+        let known = async { stored(&mut *self.control.acquire().await?).await };
+        let known = self.reach.within(known).await?;
+        if known.keys().all(|day| *day >= oldest) && ahead.clone().all(|day| known.contains_key(&day)) {
+            return Ok(known);
+        }
         self.transact(move |conn| -> Work<'_, _> {
             Box::pin(async move {
                 let destroy = "DELETE FROM salts WHERE utc_day < $1";
-                sqlx::query(destroy).bind(today - DAYS_KEPT).execute(&mut *conn).await?;
-                for day in today..=today + DAYS_AHEAD {
+                sqlx::query(destroy).bind(oldest).execute(&mut *conn).await?;
+                for day in ahead {
                     sqlx::query("INSERT INTO salts (utc_day, salt) VALUES ($1, $2) ON CONFLICT (utc_day) DO NOTHING")
                         .bind(day)
                         .bind(draw())
                         .execute(&mut *conn)
                         .await?;
                 }
-                let rows = sqlx::query("SELECT utc_day, salt FROM salts")
-                    .fetch_all(&mut *conn)
-                    .await?;
-                rows.iter()
-                    .map(|row| Ok((row.try_get("utc_day")?, row.try_get("salt")?)))
-                    .collect()
+                stored(conn).await
             })
         })
         .await

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{PgPool, SqlitePool};
+use sqlx::{AnyConnection, PgPool, SqlitePool};
 
 use super::StoreError;
+use super::engine::Engine;
 
 /// Every migration of the SQLite schema, oldest first. A file that has shipped is never edited.
 const SQLITE: &[(i64, &str, &str)] = &[
@@ -17,10 +18,18 @@ const SQLITE: &[(i64, &str, &str)] = &[
         "unfolded visits",
         include_str!("../../migrations/sqlite/0004_unfolded_visits.sql"),
     ),
+    (
+        5,
+        "sealed days",
+        include_str!("../../migrations/sqlite/0005_sealed_days.sql"),
+    ),
 ];
 
 /// The same of the Postgres schema.
-const POSTGRES: &[(i64, &str, &str)] = &[(1, "ledger", include_str!("../../migrations/postgres/0001_ledger.sql"))];
+const POSTGRES: &[(i64, &str, &str)] = &[
+    (1, "ledger", include_str!("../../migrations/postgres/0001_ledger.sql")),
+    (2, "views", include_str!("../../migrations/postgres/0002_views.sql")),
+];
 
 fn migrator(files: &[(i64, &'static str, &'static str)]) -> Migrator {
     let made = |&(version, description, sql): &(i64, &'static str, &'static str)| {
@@ -42,4 +51,23 @@ pub(super) async fn migrate_sqlite(pool: &SqlitePool) -> Result<(), StoreError> 
 /// Under Postgres's advisory lock of migrations, so that nodes which start together take turns.
 pub(super) async fn migrate_postgres(pool: &PgPool) -> Result<(), StoreError> {
     Ok(migrator(POSTGRES).run(pool).await?)
+}
+
+/// The version that this program works on.
+pub(super) fn version(engine: Engine) -> i64 {
+    let files = match engine {
+        Engine::Sqlite => SQLITE,
+        Engine::Postgres => POSTGRES,
+    };
+    files.last().map_or(0, |(version, ..)| *version)
+}
+
+/// The version of the stored schema; 0 when there is none.
+pub(super) async fn stored_version(conn: &mut AnyConnection) -> Result<i64, StoreError> {
+    let sql = "SELECT CAST(COALESCE(MAX(version), 0) AS BIGINT) FROM _sqlx_migrations WHERE success";
+    match sqlx::query_scalar(sql).fetch_one(conn).await {
+        // The one thing that can be wrong with this question: nobody has made the table yet.
+        Err(error) if error.as_database_error().is_some() && !StoreError::is_away(&error) => Ok(0),
+        answer => Ok(answer?),
+    }
 }

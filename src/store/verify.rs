@@ -32,7 +32,7 @@ pub struct Verified {
 }
 
 /// A check: rows that come back are mismatches, described by their only column. `:current` stands for the version of
-/// the user agents' data.
+/// the user agents' data, `:unsealed(t)` for whether the day of the time t still has all of its raw clicks.
 struct Check {
     name: &'static str,
     sql: &'static str,
@@ -45,12 +45,14 @@ const CHECKS: &[Check] = &[
             FROM journals WHERE seq <> clicks + others + lost",
     },
     Check {
-        name: "a journal's clicks = its raw clicks",
+        name: "a journal's clicks = its raw clicks and the sealed ones",
         sql: "SELECT 'journal ' || journals.uuid || ': ' || journals.clicks || ' counted, ' || COALESCE(raw.n, 0)
-                || ' stored' AS d
+                || ' stored, ' || COALESCE(sealed.n, 0) || ' sealed' AS d
             FROM journals LEFT JOIN (SELECT journal_num, COUNT(*) AS n FROM clicks GROUP BY journal_num) raw
                 ON raw.journal_num = journals.num
-            WHERE journals.clicks <> COALESCE(raw.n, 0)",
+                LEFT JOIN (SELECT journal_num, SUM(clicks) AS n FROM sealed_clicks GROUP BY journal_num) sealed
+                ON sealed.journal_num = journals.num
+            WHERE journals.clicks <> COALESCE(raw.n, 0) + COALESCE(sealed.n, 0)",
     },
     Check {
         name: "no click is stored twice",
@@ -77,12 +79,39 @@ const CHECKS: &[Check] = &[
                 || SUM(raw) || ' stored; people ' || SUM(rolled_human) || ' and ' || SUM(raw_human) AS d
             FROM (
                 SELECT link_id, quarter_ms, clicks AS rolled, human AS rolled_human, 0 AS raw, 0 AS raw_human
-                FROM click_rollups
+                FROM click_rollups WHERE :unsealed(quarter_ms)
                 UNION ALL
                 SELECT link_id, at_ms - at_ms % 900000, 0, 0, COUNT(*), SUM(CASE WHEN class = 0 THEN 1 ELSE 0 END)
-                FROM clicks GROUP BY link_id, at_ms - at_ms % 900000
+                FROM clicks WHERE :unsealed(at_ms) GROUP BY link_id, at_ms - at_ms % 900000
             ) AS both_counts
             GROUP BY link_id, quarter_ms HAVING SUM(rolled) <> SUM(raw) OR SUM(rolled_human) <> SUM(raw_human)",
+    },
+    Check {
+        name: "a sealed day's rollups = its sealed clicks and those that came later",
+        sql: "SELECT 'UTC day ' || utc_day || ': ' || SUM(rolled) || ' rolled up, ' || SUM(kept) || ' sealed or stored; people '
+                || SUM(rolled_human) || ' and ' || SUM(kept_human) AS d
+            FROM (
+                SELECT utc_day, 0 AS rolled, 0 AS rolled_human, clicks AS kept, human AS kept_human FROM sealed_days
+                UNION ALL
+                SELECT quarter_ms / 86400000, SUM(clicks), SUM(human), 0, 0 FROM click_rollups
+                WHERE NOT :unsealed(quarter_ms) GROUP BY quarter_ms / 86400000
+                UNION ALL
+                SELECT at_ms / 86400000, 0, 0, COUNT(*), SUM(CASE WHEN class = 0 THEN 1 ELSE 0 END)
+                FROM clicks WHERE NOT :unsealed(at_ms) GROUP BY at_ms / 86400000
+            ) AS both_counts
+            GROUP BY utc_day HAVING SUM(rolled) <> SUM(kept) OR SUM(rolled_human) <> SUM(kept_human)",
+    },
+    Check {
+        name: "a sealed day's clicks = those of its journals, and its visitors are there",
+        sql: "SELECT 'UTC day ' || sealed_days.utc_day || ': ' || sealed_days.clicks || ' sealed, '
+                || COALESCE(of_journals.n, 0) || ' of journals; visitors of ' || links || ' links, now of '
+                || COALESCE(visited.n, 0) AS d
+            FROM sealed_days
+                LEFT JOIN (SELECT utc_day, SUM(clicks) AS n FROM sealed_clicks GROUP BY utc_day) of_journals
+                ON of_journals.utc_day = sealed_days.utc_day
+                LEFT JOIN (SELECT utc_day, COUNT(*) AS n FROM visitor_days GROUP BY utc_day) visited
+                ON visited.utc_day = sealed_days.utc_day
+            WHERE sealed_days.clicks <> COALESCE(of_journals.n, 0) OR COALESCE(visited.n, 0) < links",
     },
     Check {
         name: "a click's class is that of its flags and its user agent",
@@ -95,7 +124,7 @@ const CHECKS: &[Check] = &[
                     CASE WHEN flags & 2 <> 0 THEN 'purpose_prefetch' WHEN flags & 4 <> 0 THEN 'purpose_preview'
                         WHEN flags & 1 <> 0 THEN 'head_request' ELSE user_agents.reason END AS right_reason
                 FROM clicks JOIN user_agents ON user_agents.id = clicks.user_agent_id
-                WHERE user_agents.version = :current
+                WHERE user_agents.version = :current AND :unsealed(at_ms)
             ) AS judged
             WHERE class <> right_class OR reason <> right_reason",
     },
@@ -114,13 +143,14 @@ const CHECKS: &[Check] = &[
                 FROM (
                     SELECT link_id, quarter_ms, clicks AS rolled, human AS rolled_human, 0 AS raw, 0 AS raw_human,
                         country, device, os, browser, referrer
-                    FROM click_rollups JOIN facets ON facets.id = click_rollups.facet_id
+                    FROM click_rollups JOIN facets ON facets.id = click_rollups.facet_id WHERE :unsealed(quarter_ms)
                     UNION ALL
                     SELECT link_id, quarter_ms, 0, 0, n, human, country, device, os, browser, referrers.host
                     FROM (
                         SELECT link_id, at_ms - at_ms % 900000 AS quarter_ms, country, user_agent_id, referrer_id,
                             COUNT(*) AS n, SUM(CASE WHEN class = 0 THEN 1 ELSE 0 END) AS human
-                        FROM clicks GROUP BY link_id, at_ms - at_ms % 900000, country, user_agent_id, referrer_id
+                        FROM clicks WHERE :unsealed(at_ms)
+                        GROUP BY link_id, at_ms - at_ms % 900000, country, user_agent_id, referrer_id
                     ) AS counted JOIN user_agents ON user_agents.id = counted.user_agent_id
                         JOIN referrers ON referrers.id = counted.referrer_id
                 ) AS both_counts
@@ -201,7 +231,17 @@ impl Store {
         };
         for check in CHECKS {
             step(check.name);
-            let sql = check.sql.replace(":current", &agent_version.to_string());
+            let sql = check
+                .sql
+                .replace(":current", &agent_version.to_string())
+                .replace(
+                    ":unsealed(quarter_ms)",
+                    "(quarter_ms / 86400000 NOT IN (SELECT utc_day FROM sealed_days))",
+                )
+                .replace(
+                    ":unsealed(at_ms)",
+                    "(at_ms / 86400000 NOT IN (SELECT utc_day FROM sealed_days))",
+                );
             let sql = format!("{sql} LIMIT {TOLD_MAX}");
             for row in sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut *tx).await? {
                 verified.mismatches.push(Mismatch {

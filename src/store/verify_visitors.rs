@@ -1,4 +1,4 @@
-//! Recounts each day's visitors from the raw clicks.
+//! Recounts each day's visitors from the raw clicks, of days that still have theirs.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,8 @@ pub(super) const CHECK: &str = "each day's visitors, folded and waiting = a reco
 /// At most `told_max` mismatches. One day's sets lie in memory at a time.
 pub(super) async fn check(conn: &mut AnyConnection, told_max: usize) -> Result<Vec<Mismatch>, StoreError> {
     let sql = "SELECT utc_day FROM visitor_days UNION SELECT utc_day FROM unfolded_visits
-        UNION SELECT at_ms / 86400000 FROM clicks WHERE class = 0 ORDER BY 1";
+        UNION SELECT at_ms / 86400000 FROM clicks WHERE class = 0
+        EXCEPT SELECT utc_day FROM sealed_days ORDER BY 1";
     let days: Vec<i64> = sqlx::query_scalar(sql).fetch_all(&mut *conn).await?;
     let mut mismatches = Vec::new();
     for day in days {
@@ -23,7 +24,11 @@ pub(super) async fn check(conn: &mut AnyConnection, told_max: usize) -> Result<V
         let stale = stale_links(conn, day * DAY_MS, (day + 1) * DAY_MS).await?;
         let recounted = recount(conn, day, |link| !stale.contains(&link)).await?;
         let mut told = stored(conn, day).await?;
-        for (link, visitors) in waiting(conn, day, day + 1).await?.remove(&day).unwrap_or_default() {
+        for (link, visitors) in waiting(&mut *conn, day, day + 1)
+            .await?
+            .remove(&day)
+            .unwrap_or_default()
+        {
             told.entry(link).or_default().unite(&visitors);
         }
         told.retain(|link, _| !stale.contains(link));

@@ -5,6 +5,7 @@
 
 mod attribute;
 mod decode;
+mod leases;
 mod poison;
 mod reclassify;
 mod seen;
@@ -23,6 +24,7 @@ use crate::store::commit::{Batch, Committer};
 use crate::store::{Store, StoreError};
 use crate::stream::{Feed, FeedError, Lot, Progress};
 
+pub use leases::Leases;
 use poison::Caution;
 pub use reclassify::{Progress as ReclassifyProgress, Reclassified, reclassify};
 use seen::Seen;

@@ -11,6 +11,8 @@ pub(crate) mod campaign;
 pub(crate) mod desk;
 pub(crate) mod engine;
 pub(crate) mod feeds;
+pub(crate) mod folds;
+pub(crate) mod history;
 pub(crate) mod http;
 pub(crate) mod metrics;
 pub(crate) mod mmdb;

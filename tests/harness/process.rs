@@ -30,6 +30,13 @@ pub(crate) fn run(data_dir: &Path, arguments: &[&str]) -> Output {
     command(data_dir).args(arguments).output().expect("the binary runs")
 }
 
+/// The same with settings of the test's own.
+pub(crate) fn run_with(data_dir: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Output {
+    let mut command = command(data_dir);
+    command.args(arguments).envs(settings.iter().copied());
+    command.output().expect("the binary runs")
+}
+
 /// What a command that must fail, and must not panic, says on standard error.
 #[track_caller]
 pub(crate) fn complaint(output: &Output) -> String {
@@ -148,6 +155,12 @@ impl Process {
 
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// How it ended, once it has; for children that die by themselves.
+    pub(crate) fn death(&mut self) -> Option<ExitStatus> {
+        self.ended = self.child.try_wait().expect("a child");
+        self.ended
     }
 
     /// `kill -9`.

@@ -8,7 +8,7 @@ use sqlx::any::AnyRow;
 use super::entity::Source;
 use super::sql::Sql;
 use super::{EntityKey, Question, keys, quarter_of};
-use crate::domain::time::QUARTER_MS;
+use crate::domain::time::{DAY_MS, Instant, QUARTER_MS};
 use crate::store::{Store, StoreError, columns};
 
 /// Clicks of one group.
@@ -80,6 +80,13 @@ impl Store {
             sql.between("clicks.at_ms", from_ms, to_ms);
             let rows = sql.fetch(self).await?;
             collect_clicks(&rows, question, &mut sums)?;
+            // Asked afterwards: a day that is dropped meanwhile is not missed.
+            if let Some(day) = self.sealed_days(from_ms, to_ms).await?.first() {
+                return Err(StoreError::Conflict(format!(
+                    "raw clicks of {} are no longer kept: let the range begin and end on a quarter of an hour",
+                    Instant::from_ms(day * DAY_MS)
+                )));
+            }
         }
         Ok(sums)
     }

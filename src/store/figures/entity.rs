@@ -123,7 +123,13 @@ impl Entity {
             Self::Link => "credits.link_id",
             Self::Post => "credits.post_id",
             Self::PromoCode => "credits.promo_code_id",
-            _ => self.of_click(),
+            // Of a click that was dropped with its day, from what was kept of it.
+            Self::Country => "COALESCE(NULLIF(clicks.country, ''), NULLIF(facets.country, ''))",
+            Self::Device => "COALESCE(user_agents.device, facets.device)",
+            Self::Os => "COALESCE(user_agents.os, facets.os)",
+            Self::Browser => "COALESCE(user_agents.browser, facets.browser)",
+            Self::Referrer => "COALESCE(NULLIF(referrers.host, ''), NULLIF(facets.referrer, ''))",
+            Self::Platform => self.of_link(),
         }
     }
 
@@ -191,7 +197,11 @@ pub(super) fn tables(source: Source, facets: bool) -> String {
         (Source::Credits, true) => format!(
             "{} LEFT JOIN clicks ON clicks.at_ms = credits.click_at_ms AND clicks.seq = credits.click_seq
                 AND clicks.link_id = credits.link_id
-                AND clicks.journal_num IN (SELECT num FROM journals WHERE tag = credits.click_tag){}",
+                AND clicks.journal_num IN (SELECT num FROM journals WHERE tag = credits.click_tag){}
+                LEFT JOIN sealed_credits ON sealed_credits.click_tag = credits.click_tag
+                    AND sealed_credits.click_seq = credits.click_seq
+                    AND sealed_credits.click_at_ms = credits.click_at_ms
+                LEFT JOIN facets ON facets.id = sealed_credits.facet_id",
             tables(source, false),
             of_click.replace(" JOIN", " LEFT JOIN")
         ),

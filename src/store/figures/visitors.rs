@@ -1,7 +1,8 @@
 //! Visitors: distinct within a UTC day, days summed.
 //!
 //! Whole UTC days come from the sets that are folded per day and link, and from the visits that wait for it.
-//! Pieces of days, and whatever is asked by a property of the click, come from raw clicks.
+//! Pieces of days, and whatever is asked by a property of the click, come from raw clicks; where a day's raw clicks
+//! were dropped after their retention, such a figure is not known, and says so.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
@@ -57,6 +58,25 @@ fn pieces(spans: &[Span], by_day: bool) -> Vec<Piece> {
 /// A UTC day, a link's keys, and its visitors.
 type Waiting = (i64, Vec<EntityKey>, VisitorSet);
 
+/// Visitors by group.
+#[derive(Debug)]
+pub struct Visitors<G> {
+    /// How many; groups without any are left out.
+    pub counts: HashMap<G, i64>,
+    /// Places of spans of which raw clicks would be needed that are no longer there.
+    pub unknown: BTreeSet<usize>,
+}
+
+/// The spans, by their places, that need raw clicks of one of these UTC days.
+fn in_need_of(days: &[i64], spans: &[Span], by_day: bool) -> BTreeSet<usize> {
+    let gone = |piece: Piece| match piece {
+        Piece::Raw(from, to) => days.iter().any(|day| from < (day + 1) * DAY_MS && day * DAY_MS < to),
+        Piece::Days(..) => false,
+    };
+    let needs = |span: &Span| pieces(&[*span], by_day).into_iter().any(gone);
+    (0..spans.len()).filter(|place| needs(&spans[*place])).collect()
+}
+
 /// Links that are asked for in one statement.
 const LINKS_AT_ONCE: usize = 500;
 
@@ -101,13 +121,14 @@ impl Store {
         question: &Question,
         spans: &[Span],
         group: impl Fn(Vec<EntityKey>, usize) -> Option<G>,
-    ) -> Result<HashMap<G, i64>, StoreError> {
+    ) -> Result<Visitors<G>, StoreError> {
         let mut days = Days {
             open: BTreeMap::new(),
             counts: HashMap::new(),
         };
         let mut asked_by = question.by.iter().chain(question.only.iter().map(|(entity, _)| entity));
-        let pieces = pieces(spans, !asked_by.any(|entity| entity.is_facet()));
+        let by_day = !asked_by.any(|entity| entity.is_facet());
+        let pieces = pieces(spans, by_day);
         let group_at = |keys, at| group(keys, span_of(spans, at)?);
         for piece in pieces {
             match piece {
@@ -151,12 +172,17 @@ impl Store {
             }
         }
         days.count_before(i64::MAX);
-        Ok(days.counts)
+        // Asked afterwards: a day that is dropped meanwhile is not missed.
+        let sealed = self.sealed_days(question.from.ms(), question.to.ms()).await?;
+        Ok(Visitors {
+            counts: days.counts,
+            unknown: in_need_of(&sealed, spans, by_day),
+        })
     }
 
     /// Visitors that wait to be folded, by UTC day and link, of the links that are asked for: with their keys.
     async fn waiting(&self, question: &Question, from: i64, to: i64) -> Result<Vec<Waiting>, StoreError> {
-        let mut days = waiting(&mut *self.control.acquire().await?, from, to).await?;
+        let mut days = waiting(&self.control, from, to).await?;
         let links: BTreeSet<i64> = days.values().flat_map(|sets| sets.keys().copied()).collect();
         let links: Vec<i64> = links.into_iter().collect();
         let mut asked = Vec::new();
@@ -219,6 +245,21 @@ mod tests {
             assert_eq!(pieces(&spans, true), cut, "{spans:?}");
         }
         assert_eq!(pieces(&[span(0, day)], false), [Piece::Raw(0, day)]);
+    }
+
+    #[test]
+    fn a_span_that_needs_raw_clicks_of_a_sealed_day_is_not_known() {
+        let day = DAY_MS;
+        let spans = [
+            span(0, day),
+            span(day, 2 * day + 5),
+            span(2 * day + 5, 4 * day),
+            span(4 * day, 5 * day),
+        ];
+        let needs = |days: &[i64], by_day| in_need_of(days, &spans, by_day).into_iter().collect::<Vec<_>>();
+        assert_eq!(needs(&[0, 1, 3], true), Vec::<usize>::new());
+        assert_eq!(needs(&[2], true), [1, 2]);
+        assert_eq!(needs(&[0, 3], false), [0, 2]);
     }
 
     #[test]

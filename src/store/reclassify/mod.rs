@@ -169,14 +169,15 @@ impl Store {
         .await
     }
 
-    /// The quarters of an hour with stale clicks, in order. Reads every click once.
+    /// The quarters of an hour with stale clicks, in order. Sealed days stay as they were: most of their clicks are gone. Reads every click once.
     ///
     /// # Errors
     /// [`StoreError`] when the store does not answer.
     pub async fn stale_quarters(&self) -> Result<Vec<i64>, StoreError> {
         let sql = format!(
             "SELECT DISTINCT at_ms - at_ms % {QUARTER_MS} FROM clicks
-            WHERE user_agent_id IN (SELECT id FROM user_agents WHERE version = {STALE}) ORDER BY 1"
+            WHERE user_agent_id IN (SELECT id FROM user_agents WHERE version = {STALE})
+                AND at_ms / 86400000 NOT IN (SELECT utc_day FROM sealed_days) ORDER BY 1"
         );
         Ok(sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&self.control).await?)
     }

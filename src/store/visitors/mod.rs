@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use super::{Store, StoreError, Tx};
 pub(super) use queue::{queue, waiting};
-pub(super) use sets::{RAW, Sets, batches, insert, put, recount, sketch};
+pub(super) use sets::{RAW, Sets, batches, insert, put, recount, sketch, stored};
 
 /// Visits of one transaction: some tens of milliseconds.
 const CLICKS_AT_ONCE: i64 = 20_000;

@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::TryStreamExt as _;
-use sqlx::AnyConnection;
+use sqlx::{Any, Executor};
 
 use super::Sets;
 use crate::domain::time::Instant;
@@ -64,13 +64,13 @@ pub(super) fn take_in(met: &mut BTreeMap<i64, Sets>, utc_day: i64, visits: &[u8]
 
 /// Who waits, of the UTC days from `from` on and before `to`. Read before the sets: what is folded meanwhile is met
 /// twice, which a set does not mind.
-pub(in crate::store) async fn waiting(
-    conn: &mut AnyConnection,
+pub(in crate::store) async fn waiting<'e>(
+    store: impl Executor<'e, Database = Any>,
     from: i64,
     to: i64,
 ) -> Result<BTreeMap<i64, Sets>, StoreError> {
     let sql = "SELECT utc_day, visits FROM unfolded_visits WHERE utc_day >= $1 AND utc_day < $2";
-    let mut rows = sqlx::query(sql).bind(from).bind(to).fetch(conn);
+    let mut rows = sqlx::query(sql).bind(from).bind(to).fetch(store);
     let mut met = BTreeMap::new();
     while let Some(row) = rows.try_next().await? {
         take_in(

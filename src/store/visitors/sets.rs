@@ -18,7 +18,8 @@ pub(in crate::store) type Sets = BTreeMap<i64, VisitorSet>;
 /// Sets that are read or written by one statement; a large one has 48 KiB.
 const SETS_AT_ONCE: usize = 200;
 
-fn stored(bytes: &[u8]) -> Result<VisitorSet, StoreError> {
+/// A set out of its bytes.
+pub(in crate::store) fn stored(bytes: &[u8]) -> Result<VisitorSet, StoreError> {
     VisitorSet::from_bytes(bytes).map_err(|error| StoreError::Unreadable {
         column: "sketch",
         message: error.to_string(),

@@ -1,0 +1,30 @@
+//! The schema in Postgres, wherever the database stands.
+
+mod harness;
+
+use harness::books::Books;
+use harness::servers::postgres::PrivatePostgres;
+use linkledger::store::{Location, Store};
+
+#[test]
+fn every_text_is_compared_by_its_bytes_whatever_the_locale_of_the_database() {
+    let location = Location::Postgres(PrivatePostgres::shared().database());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let store = Store::open(&location).await.expect("the store opens");
+        store.close().await;
+    });
+    let books = Books::at(location);
+    // The database itself would put them otherwise, or this test would show nothing.
+    let of_the_database = books.texts("SELECT word FROM (VALUES ('a'), ('B')) AS words (word) ORDER BY word");
+    assert_eq!(of_the_database, ["a", "B"]);
+    let texts = books.texts(
+        "SELECT attrelid::regclass::text || '.' || attname || ' ' || collname
+        FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid JOIN pg_collation ON pg_collation.oid = attcollation
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND attnum > 0 AND NOT attisdropped
+            AND relname <> '_sqlx_migrations'",
+    );
+    let (by_bytes, otherwise): (Vec<_>, Vec<_>) = texts.into_iter().partition(|text| text.ends_with(" C"));
+    assert_eq!(otherwise, Vec::<String>::new(), "written without COLLATE \"C\"");
+    assert!(by_bytes.contains(&"links.slug C".to_owned()), "{by_bytes:?}");
+}
