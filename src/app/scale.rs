@@ -55,10 +55,10 @@ impl Pipeline {
         match &self.redis {
             Some(redis) => {
                 let (leases, owned) = Leases::new(self.store.clone(), self.shards);
-                let worker = worker.on(self.stream(redis, owned));
+                let worker = on(worker, self.stream(redis, owned));
                 tokio::join!(worker.run(stopping.clone(), DRAIN_FOR), leases.keep(stopping));
             }
-            None => worker.on(self.local()).run(stopping, DRAIN_FOR).await,
+            None => on(worker, self.local()).run(stopping, DRAIN_FOR).await,
         }
     }
 
@@ -69,5 +69,19 @@ impl Pipeline {
 
     pub(super) fn local(&self) -> LocalFeed {
         LocalFeed::new(&self.root, Arc::new(self.store.clone()), Arc::clone(&self.stats))
+    }
+}
+
+/// A worker that has everything but its feed, on this feed.
+fn on<F>(worker: Worker<()>, feed: F) -> Worker<F> {
+    Worker {
+        feed,
+        store: worker.store,
+        agents: worker.agents,
+        keys: worker.keys,
+        email_key: worker.email_key,
+        progress: worker.progress,
+        clock: worker.clock,
+        metrics: worker.metrics,
     }
 }

@@ -64,7 +64,7 @@ pub enum Failure {
     #[error("there are no streams: LINKLEDGER_REDIS_URL is not set")]
     NoRedis,
     /// Redis.
-    #[error("redis: {0}")]
+    #[error("{0}")]
     Redis(String),
     /// There is nothing to work on.
     #[error("there is no store in {0}; start `linkledger` once, or name another LINKLEDGER_DATA_DIR")]

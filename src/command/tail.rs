@@ -32,7 +32,8 @@ const FLAGS: [(ClickFlags, &str); 4] = [
 /// [`Failure`]; a reader that hangs up is none.
 pub async fn tail(config: &Config, shard: Option<u16>, follow: bool) -> Result<ExitCode, Failure> {
     let urls = config.redis_urls.as_ref().ok_or(Failure::NoRedis)?;
-    let redis = Redis::new(urls, Metrics::new()).map_err(|error| Failure::Redis(error.to_string()))?;
+    let redis =
+        Redis::new(urls, Metrics::new()).map_err(|error| Failure::Redis(format!("LINKLEDGER_REDIS_URL: {error}")))?;
     let shards = shard.map_or(0..SHARDS_MAX, |shard| shard..shard + 1);
     let mut tails: Vec<(u16, Tail)> = shards.map(|shard| (shard, Tail::new(redis.clone(), shard))).collect();
     loop {

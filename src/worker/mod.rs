@@ -56,22 +56,6 @@ pub struct Worker<F> {
     pub metrics: Metrics,
 }
 
-impl<F> Worker<F> {
-    /// The same worker on another feed.
-    pub fn on<G>(self, feed: G) -> Worker<G> {
-        Worker {
-            feed,
-            store: self.store,
-            agents: self.agents,
-            keys: self.keys,
-            email_key: self.email_key,
-            progress: self.progress,
-            clock: self.clock,
-            metrics: self.metrics,
-        }
-    }
-}
-
 impl<F: Feed> Worker<F> {
     /// Works until told to stop. A feed that nobody else reads is then worked off, for `drain_for` at most.
     pub async fn run(mut self, mut stopping: Stopping, drain_for: Duration) {
