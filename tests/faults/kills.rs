@@ -47,7 +47,7 @@ macro_rules! rows {
     ($($role:literal $point:literal: $name:ident;)+) => {$(
         #[test]
         fn $name() {
-            die_at(stringify!($name), $role, $point, 2);
+            die_at(stringify!($name), $role, $point, 1);
         }
     )+};
 }
@@ -74,7 +74,7 @@ fn redirect_nodes_are_killed_and_every_answer_counts() {
 #[test]
 fn api_nodes_are_killed_and_every_acknowledged_order_counts_once() {
     let row = "api_nodes_are_killed_and_every_acknowledged_order_counts_once";
-    kill_again_and_again(row, Backends::with_redis(&[]), "api", 4);
+    kill_again_and_again(row, Backends::with_redis(&[]), "api", 3);
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn workers_are_killed_and_others_go_on_where_they_stopped() {
 #[test]
 fn full_nodes_on_one_database_are_killed_and_nothing_is_lost() {
     let row = "full_nodes_on_one_database_are_killed_and_nothing_is_lost";
-    kill_again_and_again(row, Backends::without_redis(), "", 4);
+    kill_again_and_again(row, Backends::without_redis(), "", 3);
 }
 
 #[test]

@@ -7,14 +7,14 @@ fn down(row: &'static str, backends: Backends) {
     let mut scene = Scene::begin(row, backends);
     scene.round();
     scene.backends.postgres.stop_immediate();
-    scene.endure(seconds(6, 60));
+    scene.endure(seconds(4, 60));
     scene.backends.postgres.start();
     scene.end();
 }
 
 fn stops_again_and_again(row: &'static str, backends: Backends) {
     let mut scene = Scene::begin(row, backends);
-    for _ in 0..rounds(4, 30) {
+    for _ in 0..rounds(3, 30) {
         scene.round();
         // The moment of the fault: commits are under way nearly all the time.
         std::thread::sleep(scene.chance.moment(900));
@@ -29,7 +29,7 @@ fn frozen(row: &'static str, backends: Backends) {
     let mut scene = Scene::begin(row, backends);
     scene.round();
     scene.backends.postgres.freeze();
-    scene.endure(seconds(6, 30));
+    scene.endure(seconds(4, 30));
     scene.backends.postgres.thaw();
     scene.end();
 }

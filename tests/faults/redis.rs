@@ -93,14 +93,14 @@ fn evicting(scene: &mut Scene) {
 fn down(scene: &mut Scene) {
     scene.round();
     scene.backends.redis().kill9();
-    scene.endure(seconds(6, 60));
+    scene.endure(seconds(4, 60));
     scene.backends.redis().start();
 }
 
 fn frozen(scene: &mut Scene) {
     scene.round();
     scene.backends.redis().freeze();
-    scene.endure(seconds(6, 60));
+    scene.endure(seconds(4, 60));
     scene.backends.redis().thaw();
 }
 

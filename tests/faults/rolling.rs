@@ -60,13 +60,13 @@ fn two_workers_on_one_shard_commit_every_batch_once() {
     let mut scene = Scene::quiet(row, Backends::with_redis(&[]), more);
     scene.start_load();
     let workers = scene.fleet.names("worker");
-    for round in 0..rounds(2, 20) {
+    for round in 0..rounds(1, 20) {
         scene.round();
         let name = workers[round % workers.len()];
         // The moment of the fault: in the middle of a batch as likely as not.
         std::thread::sleep(scene.chance.moment(300));
         scene.fleet.signal(name, Signal::STOP);
-        scene.endure(seconds(11, 15));
+        scene.endure(seconds(8, 15));
         scene.fleet.signal(name, Signal::CONT);
         scene.answers(100);
     }
