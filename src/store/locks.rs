@@ -49,9 +49,18 @@ impl Tx {
         Ok(())
     }
 
-    /// For a commit, before anything else.
-    pub(super) async fn share_counts(&mut self) -> Result<(), StoreError> {
-        self.lock("SELECT pg_advisory_xact_lock_shared($1)", COUNTS).await
+    /// For a commit, before anything else. Tells when the server started, in µs: one that was started since the last
+    /// commit may hold an older state of the store. Always 0 in SQLite, whose file only this process opens.
+    pub(super) async fn share_counts(&mut self) -> Result<i64, StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(0),
+            Self::Postgres(conn) => {
+                // Postgres does not leave a function out of a subquery that does something.
+                let sql = "SELECT CAST(EXTRACT(EPOCH FROM pg_postmaster_start_time()) * 1000000 AS BIGINT)
+                    FROM (SELECT pg_advisory_xact_lock_shared($1)) AS held";
+                Ok(sqlx::query_scalar(sql).bind(COUNTS).fetch_one(&mut **conn).await?)
+            }
+        }
     }
 
     /// For whoever makes counts anew, before anything else.

@@ -63,6 +63,8 @@ impl Facet {
 /// The numbers of what was met so far.
 #[derive(Debug, Default)]
 pub(super) struct Dictionaries {
+    /// The start of the server that gave the numbers.
+    started_us: i64,
     user_agents: HashMap<Box<str>, i64>,
     referrers: HashMap<Box<str>, i64>,
     languages: HashMap<Box<str>, i64>,
@@ -85,6 +87,17 @@ where
 }
 
 impl Dictionaries {
+    /// Forgets everything that another server said, or this one before it was started again: after a restore its numbers
+    /// may stand for nothing, or for something else.
+    pub(super) fn trust(&mut self, started_us: i64) {
+        if self.started_us != started_us {
+            *self = Self {
+                started_us,
+                ..Self::default()
+            };
+        }
+    }
+
     /// Makes sure that everything these clicks repeat has a number. `facets` are theirs, in order.
     pub(super) async fn learn(
         &mut self,

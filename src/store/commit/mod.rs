@@ -73,7 +73,7 @@ async fn write(
     agent_version: i64,
     now: Instant,
 ) -> Result<Outcomes, StoreError> {
-    tx.share_counts().await?;
+    known.trust(tx.share_counts().await?);
     let mut nums = Vec::with_capacity(batch.parts.len());
     for part in &batch.parts {
         nums.push(move_cursor(tx, part, now).await?);
