@@ -47,7 +47,7 @@ struct Shared {
 
 enum Servers {
     One(redis::Client),
-    Cluster(ClusterClient),
+    Cluster(Box<ClusterClient>),
 }
 
 #[derive(Clone)]
@@ -82,7 +82,7 @@ impl Redis {
                 .response_timeout(PATIENCE)
                 .retries(CLUSTER_RETRIES)
                 .max_retry_wait(CLUSTER_RETRY_WAIT_MS);
-            Servers::Cluster(builder.build()?)
+            Servers::Cluster(Box::new(builder.build()?))
         } else {
             let url = urls.expose().next().unwrap_or_default();
             Servers::One(redis::Client::open(url)?)
