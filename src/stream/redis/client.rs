@@ -46,7 +46,7 @@ struct Shared {
 }
 
 enum Servers {
-    One(redis::Client),
+    One(Box<redis::Client>),
     Cluster(Box<ClusterClient>),
 }
 
@@ -85,7 +85,7 @@ impl Redis {
             Servers::Cluster(Box::new(builder.build()?))
         } else {
             let url = urls.expose().next().unwrap_or_default();
-            Servers::One(redis::Client::open(url)?)
+            Servers::One(Box::new(redis::Client::open(url)?))
         };
         Ok(Self {
             shared: Arc::new(Shared {
