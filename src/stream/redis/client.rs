@@ -46,8 +46,8 @@ struct Shared {
 }
 
 enum Servers {
-    One(redis::Client),
-    Cluster(ClusterClient),
+    One(Box<redis::Client>),
+    Cluster(Box<ClusterClient>),
 }
 
 #[derive(Clone)]
@@ -82,10 +82,10 @@ impl Redis {
                 .response_timeout(PATIENCE)
                 .retries(CLUSTER_RETRIES)
                 .max_retry_wait(CLUSTER_RETRY_WAIT_MS);
-            Servers::Cluster(builder.build()?)
+            Servers::Cluster(Box::new(builder.build()?))
         } else {
             let url = urls.expose().next().unwrap_or_default();
-            Servers::One(redis::Client::open(url)?)
+            Servers::One(Box::new(redis::Client::open(url)?))
         };
         Ok(Self {
             shared: Arc::new(Shared {
