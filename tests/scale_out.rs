@@ -81,10 +81,10 @@ fn clicks(api: &Api) -> Value {
 
 #[track_caller]
 fn click(node: &Process, slug: &str, times: usize) -> String {
-    (0..times)
+    let ids: Vec<String> = (0..times)
         .map(|_| ask(node.redirect(), &visit(slug)).click_id())
-        .last()
-        .expect("a click")
+        .collect();
+    ids.last().expect("a click").clone()
 }
 
 #[test]
