@@ -126,6 +126,15 @@ impl Books {
         });
     }
 
+    /// Changes the store's schema, as an administrator might.
+    pub(crate) fn alter(&self, sql: &'static str) {
+        let mut conn = self.connect(false);
+        self.runtime.block_on(async {
+            sqlx::query(sql).execute(&mut conn).await.expect(sql);
+            conn.close().await.expect("closes");
+        });
+    }
+
     /// Keeps everybody else from writing, as a backup or a stuck administrator would.
     pub(crate) fn lock(self) -> Locked {
         let mut conn = self.connect(false);
