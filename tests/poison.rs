@@ -63,7 +63,9 @@ fn an_order_that_the_store_refuses_stops_nothing_and_can_be_sent_in_again() {
     // Whoever made the mistake takes it back, and sends the order in again.
     take_back(&shop);
     let id = rejection["id"].as_str().expect("an id");
-    shop.api.post(&format!("/v1/rejections/{id}/retry"), &json!({})).expect(202);
+    shop.api
+        .post(&format!("/v1/rejections/{id}/retry"), &json!({}))
+        .expect(202);
     wait_until("the order is counted", || {
         shop.service.books().number("SELECT COUNT(*) FROM conversions") == 40
     });

@@ -161,7 +161,10 @@ async fn fold_all_visitors(store: &Store, metrics: &Metrics, stopping: &Stopping
         if waiting == 0 || stopping.is_set() {
             return Ok(());
         }
-        store.fold_visitors().await?;
+        if !store.fold_visitors().await? {
+            // Somebody else is at it.
+            return Ok(());
+        }
     }
 }
 

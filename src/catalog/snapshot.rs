@@ -23,8 +23,9 @@
 //! It never uses a part of a damaged file.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -147,7 +148,13 @@ impl Catalog {
         }
         let position = self.position();
         let unfinished = path.with_extension("unfinished");
-        let file = File::create(&unfinished)?;
+        // For the owner only: it holds salts and the hashes of keys.
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&unfinished)?;
         let mut out = Summed {
             inner: BufWriter::with_capacity(1 << 20, file),
             crc: 0,

@@ -10,8 +10,6 @@ use crate::stream::{OwnedShards, SHARDS_MAX};
 
 /// A few beats fit into a lease.
 const BEAT: Duration = Duration::from_secs(2);
-/// One lease for all shards beyond the configured ones: what nodes with another setting wrote, or once wrote.
-const ALL_OTHERS: i64 = -1;
 
 /// The leases of one worker.
 pub struct Leases {
@@ -38,7 +36,7 @@ impl Leases {
     /// Keeps them until told to stop, and gives them back then. While the store does not answer the worker goes on with
     /// what it has: the cursors keep it from doing harm.
     pub async fn keep(self, mut stopping: Stopping) {
-        let wanted: Vec<i64> = (0..self.configured).map(i64::from).chain([ALL_OTHERS]).collect();
+        let wanted: Vec<i64> = (0..self.configured).map(i64::from).chain([self.rest()]).collect();
         loop {
             match self.store.hold_shards(&self.worker, wanted.clone()).await {
                 Ok(held) => self.own(&held),
@@ -54,9 +52,15 @@ impl Leases {
         }
     }
 
+    /// One lease for all shards beyond the configured ones: what nodes with another setting write, or once wrote. Workers
+    /// with another setting mean other shards by it, so it is named by the setting, below zero.
+    fn rest(&self) -> i64 {
+        -i64::from(self.configured)
+    }
+
     fn own(&self, held: &[i64]) {
         let mut shards: Vec<u16> = held.iter().filter_map(|shard| u16::try_from(*shard).ok()).collect();
-        if held.contains(&ALL_OTHERS) {
+        if held.contains(&self.rest()) {
             shards.extend(self.configured..SHARDS_MAX);
         }
         self.owned.send_if_modified(|owned| {
