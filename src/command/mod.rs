@@ -164,6 +164,12 @@ pub async fn verify(config: &Config) -> Result<ExitCode, Failure> {
         "Recounted {} clicks and {} conversions of {} journals.",
         verified.clicks, verified.conversions, verified.journals
     );
+    if verified.lost > 0 {
+        println!(
+            "{} records were declared lost: no journal has them any more.",
+            verified.lost
+        );
+    }
     if verified.outdated_agents > 0 {
         println!(
             "{} user agents were read by data of another version; `linkledger reclassify` reads them again.",

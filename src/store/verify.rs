@@ -25,6 +25,8 @@ pub struct Verified {
     pub conversions: i64,
     /// Journals.
     pub journals: i64,
+    /// Records that their journals no longer had when they were sent again.
+    pub lost: i64,
     /// User agents that were read by data of another version: their clicks' classes are not checked.
     pub outdated_agents: i64,
     /// What does not agree; at most 20 of each check.
@@ -58,6 +60,12 @@ const CHECKS: &[Check] = &[
         name: "no click is stored twice",
         sql: "SELECT 'journal number ' || journal_num || ', sequence ' || seq || ': ' || COUNT(*) || ' times' AS d
             FROM clicks GROUP BY journal_num, seq HAVING COUNT(*) > 1",
+    },
+    Check {
+        name: "every click belongs to a journal",
+        sql: "SELECT 'journal number ' || raw.journal_num || ': ' || raw.n || ' clicks, and no such journal' AS d
+            FROM (SELECT journal_num, COUNT(*) AS n FROM clicks GROUP BY journal_num) AS raw
+            WHERE NOT EXISTS (SELECT 1 FROM journals WHERE journals.num = raw.journal_num)",
     },
     Check {
         name: "no click lies behind its journal's cursor",
@@ -223,6 +231,7 @@ impl Store {
             clicks: count(&mut tx, "SELECT COUNT(*) FROM clicks").await?,
             conversions: count(&mut tx, "SELECT COUNT(*) FROM conversions").await?,
             journals: count(&mut tx, "SELECT COUNT(*) FROM journals").await?,
+            lost: count(&mut tx, "SELECT CAST(COALESCE(SUM(lost), 0) AS BIGINT) FROM journals").await?,
             outdated_agents: sqlx::query_scalar("SELECT COUNT(*) FROM user_agents WHERE version <> $1")
                 .bind(agent_version)
                 .fetch_one(&mut *tx)
