@@ -12,8 +12,8 @@ use super::Cursors;
 use super::sightings::Sightings;
 use crate::domain::time::Instant;
 use crate::journal::{
-    Budget, JournalEntry, JournalError, JournalId, JournalStats, PrunePolicy, SyncHandle, backlog, discover, last_seq,
-    prune, retire,
+    Budget, JournalEntry, JournalError, JournalId, JournalStats, KeptWhy, PrunePolicy, Retired, SyncHandle, backlog,
+    discover, forget_traces, last_seq, prune, retire,
 };
 use crate::metrics::Metrics;
 
@@ -21,6 +21,10 @@ use crate::metrics::Metrics;
 const FULL_PERCENT: u64 = 90;
 /// Commits are brought to the disk by the store itself long before so much time has passed.
 const LONG_RETENTION_MS: u64 = 3_600_000;
+
+/// Traces of retired journals that are kept: those of a month of starts, at ten journals with records each, and little to
+/// look through every second. A store that is older than the oldest of them is not told what it misses.
+const KEPT_TRACES: usize = 300;
 
 /// A journal that this process writes.
 #[derive(Debug, Clone)]
@@ -73,9 +77,10 @@ impl Keeper {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .retain(|id, _| stands(id));
+        let mut traces = Vec::new();
         for entry in found {
             let confirmed = cursors.get(&entry.id).copied().unwrap_or(0);
-            match self.tend_one(&entry, confirmed, may_delete, now) {
+            match self.tend_one(&entry, confirmed, may_delete, now, &mut traces) {
                 Ok((behind, since_ms)) => {
                     unconfirmed += behind;
                     oldest_ms = oldest_ms.into_iter().chain(since_ms).min();
@@ -83,6 +88,9 @@ impl Keeper {
                 Err(JournalError::Gone(_)) => {}
                 Err(error) => tracing::error!(journal = %entry.id, %error, "a journal could not be tended"),
             }
+        }
+        if let Err(error) = forget_traces(traces, KEPT_TRACES, &self.budget) {
+            tracing::error!(%error, "traces of retired journals could not be removed");
         }
         let now_ms = unsigned_ms(now);
         let age_ms = oldest_ms.map_or(0, |oldest| now_ms.saturating_sub(oldest));
@@ -116,9 +124,12 @@ impl Keeper {
         confirmed: u64,
         may_delete: bool,
         now: Instant,
+        traces: &mut Vec<(u64, PathBuf)>,
     ) -> Result<(u64, Option<u64>), JournalError> {
-        if may_delete {
-            self.delete_confirmed(entry, confirmed, now)?;
+        if may_delete && self.delete_confirmed(entry, confirmed, now)? {
+            let left_at_ms = entry.header.map_or(0, |header| header.created_at_ms);
+            traces.push((left_at_ms, entry.dir.clone()));
+            return Ok((0, None));
         }
         if entry.header.is_none() || !entry.dir.exists() {
             // Never published, without a readable start, or just retired: there is nothing to count.
@@ -141,13 +152,14 @@ impl Keeper {
         Ok((behind, facts.not_before_ms.or(created_ms)))
     }
 
-    fn delete_confirmed(&self, entry: &JournalEntry, confirmed: u64, now: Instant) -> Result<(), JournalError> {
+    /// Whether only a confirmed trace was there.
+    fn delete_confirmed(&self, entry: &JournalEntry, confirmed: u64, now: Instant) -> Result<bool, JournalError> {
         let now_ms = unsigned_ms(now);
         let keep_newer_than_ms = self.retention_ms;
         if !entry.live {
-            retire(&entry.dir, confirmed, keep_newer_than_ms, now_ms, &self.budget)?;
-            if !entry.dir.exists() {
-                return Ok(());
+            let retired = retire(&entry.dir, confirmed, keep_newer_than_ms, now_ms, &self.budget)?;
+            if retired == Retired::Kept(KeptWhy::Trace) || !entry.dir.exists() {
+                return Ok(entry.dir.exists());
             }
         }
         let policy = PrunePolicy {
@@ -156,7 +168,7 @@ impl Keeper {
             bytes_to_free: self.budget.used_bytes().saturating_sub(self.full_bytes()),
         };
         prune(&entry.dir, confirmed, policy, &self.budget)?;
-        Ok(())
+        Ok(false)
     }
 
     fn last_seq_of(&self, entry: &JournalEntry) -> Result<u64, JournalError> {

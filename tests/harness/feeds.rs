@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use linkledger::config::RedisUrls;
-use linkledger::journal::{Budget, JournalId, JournalStats, Lost, Purpose, Writer, WriterOptions};
+use linkledger::journal::{Budget, JournalId, JournalStats, Lost, Purpose, Retired, Writer, WriterOptions, retire};
 use linkledger::metrics::Metrics;
 use linkledger::stream::{
     CursorSource, Cursors, Feed, Forwarder, Items, LocalFeed, Progress, Reading, Redis, RedisFeed, all_shards,
@@ -19,6 +19,8 @@ use super::{PATIENCE, directory};
 const BUDGET: u64 = 1 << 30;
 /// Small, so that a test gets several segments.
 const SEGMENT_BYTES: u64 = 16 << 10;
+/// Far in the future.
+pub(crate) const MUCH_LATER_MS: u64 = 1 << 45;
 pub(crate) const BATCH: usize = 1000;
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -182,6 +184,12 @@ impl Disk {
                 .append(1, 1, |out| out.extend_from_slice(&payload))
                 .expect("room");
         }
+    }
+
+    /// A dead journal is confirmed to its end, and its retention is over.
+    pub(crate) fn retire(&self, journal: JournalId, confirmed: u64) {
+        let retired = retire(&self.dir(journal), confirmed, 0, MUCH_LATER_MS, &self.budget).expect("retired");
+        assert!(!matches!(retired, Retired::Kept(_)), "{retired:?}");
     }
 
     /// The process that wrote them dies.
