@@ -2,6 +2,7 @@
 
 mod harness;
 
+use std::net::TcpListener;
 use std::time::Instant;
 
 use harness::PATIENCE;
@@ -156,6 +157,23 @@ async fn a_redis_that_freezes_is_waited_for() {
     stage.rig.redis.thaw();
     stage.journals[1] = late;
     stage.comes_out_even().await;
+}
+
+#[tokio::test]
+async fn journals_that_wait_for_a_dead_server_wait_together() {
+    // It lets in whoever comes, as the system does for a server that is frozen, and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("redis://{}", silent.local_addr().expect("an address"));
+    let (mut disk, ledger, metrics) = (Disk::new(), Ledger::default(), Metrics::new());
+    for _ in 0..5 {
+        disk.journal(10);
+    }
+    let mut forwarder = forwarder(&url, &disk, &ledger, 2, &metrics);
+    assert!(!forwarder.round().await);
+    assert_eq!(metrics.stream_resends.get(), 5);
+    silent.set_nonblocking(true).expect("a socket");
+    let attempts = std::iter::from_fn(|| silent.accept().ok()).count();
+    assert_eq!(attempts, 1);
 }
 
 #[tokio::test]

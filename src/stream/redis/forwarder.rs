@@ -85,23 +85,28 @@ impl Forwarder {
         }
     }
 
-    /// Forwards until told to stop and everything that was journaled is in Redis, or `drain_for` is over. What is left waits
-    /// on disk for the next start, or for `drain`.
-    pub async fn run(mut self, mut stopping: Stopping, drain_for: Duration) {
-        let mut give_up_at = None;
+    /// Forwards until told to stop and everything that was journaled is in Redis, or `drain_for` is over, be it in the
+    /// middle of a round: what was not acknowledged is sent again. What is left waits on disk for the next start, or for
+    /// `drain`.
+    pub async fn run(mut self, stopping: Stopping, drain_for: Duration) {
+        let mut over = stopping.clone();
+        let over = async {
+            over.wait().await;
+            tokio::time::sleep(drain_for).await;
+        };
+        tokio::select! {
+            () = self.forward(stopping) => {}
+            () = over => tracing::warn!("stopping with records that are not in Redis; the next start forwards them"),
+        }
+    }
+
+    async fn forward(&mut self, mut stopping: Stopping) {
         loop {
             // Before the round: what was journaled before the stop is then read in it.
             let ending = stopping.is_set();
             let sent = self.round().await;
-            if ending {
-                let until = *give_up_at.get_or_insert_with(|| Instant::now() + drain_for);
-                if !sent && self.all_sent() {
-                    return;
-                }
-                if Instant::now() > until {
-                    tracing::warn!("stopping with records that are not in Redis; the next start forwards them");
-                    return;
-                }
+            if ending && !sent && self.all_sent() {
+                return;
             }
             if sent {
                 continue;
