@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::domain::click_id::ClickIdKeys;
 use crate::domain::email_hash::EmailKey;
 use crate::domain::time::Instant;
+use crate::journal::JournalId;
 use crate::metrics::Metrics;
 use crate::shutdown::Stopping;
 use crate::store::commit::{Batch, Committer};
@@ -105,7 +106,7 @@ impl<F: Feed> Worker<F> {
         }
     }
 
-    /// One batch; whether there was anything to do.
+    /// One batch; whether there may be more to do.
     async fn round(&mut self, committer: &mut Committer, caution: &mut Caution) -> Result<bool, RoundError> {
         let started = std::time::Instant::now();
         let mut lot = self.feed.poll(caution.max_records()).await?;
@@ -114,10 +115,18 @@ impl<F: Feed> Worker<F> {
             return Ok(false);
         }
         let records = poison::count(&lot.stretches);
+        let journals: Vec<JournalId> = lot.stretches.iter().map(|stretch| stretch.journal).collect();
         let suspect = (records == 1).then(|| lot.clone());
         let now = self.clock.now();
         match self.commit(committer, lot, now).await {
-            Ok(false) => return Ok(false),
+            Ok(false) => {
+                // All of these wait for a newer worker. What was cut off must come again, without them in front of it.
+                if in_part {
+                    self.feed.rewind();
+                    journals.into_iter().for_each(|journal| self.feed.hold(journal));
+                }
+                return Ok(in_part);
+            }
             Ok(true) => {}
             Err(error) if error.blames_the_data() => {
                 let Some(culprit) = suspect else {
