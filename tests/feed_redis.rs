@@ -6,11 +6,12 @@ use std::net::TcpListener;
 use std::time::Instant;
 
 use harness::PATIENCE;
-use harness::feeds::{Disk, Hand, Ledger, RedisRig, Rig, forwarder, stream, work_until};
+use harness::feeds::{BATCH, Disk, Hand, Ledger, RedisRig, Rig, forwarder, stream, work_until};
 use harness::servers::cluster::RedisCluster;
 use harness::servers::redis::PrivateRedis;
 use linkledger::journal::JournalId;
 use linkledger::metrics::Metrics;
+use linkledger::stream::Feed as _;
 
 const RECORDS: u64 = 9000;
 
@@ -157,6 +158,24 @@ async fn a_redis_that_freezes_is_waited_for() {
     stage.rig.redis.thaw();
     stage.journals[1] = late;
     stage.comes_out_even().await;
+}
+
+#[tokio::test]
+async fn a_worker_tells_nothing_of_shards_that_others_read_now() {
+    let stage = Stage::new().await;
+    let (owner, owned) = tokio::sync::watch::channel(vec![0, 1]);
+    let metrics = Metrics::new();
+    let mut feed = harness::feeds::stream_of(owned, &stage.rig.redis.url(), &stage.ledger, 2, &metrics);
+    let told = || {
+        let text = String::from_utf8(metrics.render().expect("figures")).expect("UTF-8");
+        ["0", "1"].map(|shard| text.contains(&format!("linkledger_stream_entries{{shard=\"{shard}\"}}")))
+    };
+    while told() != [true, true] {
+        feed.poll(BATCH).await.expect("the feed reads");
+    }
+    owner.send_replace(vec![1]);
+    feed.poll(BATCH).await.expect("the feed reads");
+    assert_eq!(told(), [false, true]);
 }
 
 #[tokio::test]

@@ -9,7 +9,8 @@ use linkledger::config::RedisUrls;
 use linkledger::journal::{Budget, JournalId, JournalStats, Lost, Purpose, Retired, Writer, WriterOptions, retire};
 use linkledger::metrics::Metrics;
 use linkledger::stream::{
-    CursorSource, Cursors, Feed, Forwarder, Items, LocalFeed, Progress, Reading, Redis, RedisFeed, all_shards,
+    CursorSource, Cursors, Feed, Forwarder, Items, LocalFeed, OwnedShards, Progress, Reading, Redis, RedisFeed,
+    all_shards,
 };
 use tempfile::TempDir;
 
@@ -292,8 +293,13 @@ pub(crate) fn forwarder(urls: &str, disk: &Disk, ledger: &Ledger, shards: u16, m
 }
 
 pub(crate) fn stream(urls: &str, ledger: &Ledger, shards: u16, metrics: &Metrics) -> RedisFeed {
+    stream_of(all_shards(), urls, ledger, shards, metrics)
+}
+
+/// A feed of these shards only.
+pub(crate) fn stream_of(owned: OwnedShards, urls: &str, ledger: &Ledger, shards: u16, metrics: &Metrics) -> RedisFeed {
     let (redis, source) = (client(urls, metrics), Arc::new(ledger.clone()));
-    RedisFeed::new(redis, source, all_shards(), shards, metrics.clone())
+    RedisFeed::new(redis, source, owned, shards, metrics.clone())
 }
 
 impl Rig for RedisRig {

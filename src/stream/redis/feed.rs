@@ -114,6 +114,16 @@ impl RedisFeed {
             .collect();
         owned.sort_unstable();
         owned.dedup();
+        // Whoever reads a shard now tells its length.
+        let gauge = &self.metrics.stream_entries;
+        self.shards.retain(|number, shard| {
+            let keeps = owned.binary_search(number).is_ok();
+            if !keeps && shard.measured.is_some() {
+                // An error says that it was never told.
+                let _ = gauge.remove_label_values(&[number.to_string()]);
+            }
+            keeps
+        });
         let behind_last = owned.partition_point(|shard| *shard <= self.last);
         owned.rotate_left(behind_last);
         let now = Instant::now();
