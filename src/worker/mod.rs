@@ -94,9 +94,6 @@ impl<F: Feed> Worker<F> {
                 Err(error) => {
                     tracing::error!(%error, "a batch was not committed; starting again at the cursors");
                     self.metrics.worker_retries.inc();
-                    if error.is_of_engine() {
-                        self.metrics.store_up.set(0);
-                    }
                     // After an unknown commit only the store's cursors say where to go on.
                     self.feed.rewind();
                     tokio::time::sleep(Duration::from_millis(backoff_ms)).await;
@@ -167,7 +164,6 @@ impl<F: Feed> Worker<F> {
         let outcomes = committer.commit(batch, now).await?;
         fail::fail_point!("after_commit", |_| std::process::abort());
         seen.report(&self.metrics, &outcomes, self.clock.now());
-        self.metrics.store_up.set(1);
         self.progress.committed();
         Ok(())
     }
@@ -197,15 +193,4 @@ enum RoundError {
     Feed(#[from] FeedError),
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-impl RoundError {
-    /// Whether the store is down, rather than of another opinion.
-    fn is_of_engine(&self) -> bool {
-        matches!(
-            self,
-            Self::Store(StoreError::Engine(_))
-                | Self::Feed(FeedError::Store(StoreError::Engine(_)) | FeedError::NoAnswer)
-        )
-    }
 }
