@@ -60,14 +60,11 @@ fn unsigned_ms(at: Instant) -> u64 {
 }
 
 impl Keeper {
-    /// One round. With `may_delete` unset it only tells how far behind the store is.
-    ///
-    /// # Errors
-    /// [`JournalError`] when the folder cannot be read; single journals are logged and skipped.
-    pub fn tend(&self, cursors: &Cursors, may_delete: bool, now: Instant) -> Result<(), JournalError> {
+    /// One round over what [`Keeper::journals`] found. With `may_delete` unset it only tells how far behind the store is.
+    /// Journals that cannot be tended are logged and skipped.
+    pub fn tend(&self, found: Vec<JournalEntry>, cursors: &Cursors, may_delete: bool, now: Instant) {
         let mut unconfirmed = 0_u64;
         let mut oldest_ms: Option<u64> = None;
-        let found = discover(&self.root)?;
         let stands = |id: &JournalId| found.iter().any(|entry| entry.id == *id);
         self.ended
             .lock()
@@ -95,15 +92,14 @@ impl Keeper {
         let now_ms = unsigned_ms(now);
         let age_ms = oldest_ms.map_or(0, |oldest| now_ms.saturating_sub(oldest));
         self.publish(unconfirmed, age_ms);
-        Ok(())
     }
 
     /// The journals of this disk: the store has those of every node there ever was.
     ///
     /// # Errors
     /// [`JournalError`] when the folder cannot be read.
-    pub fn journals(&self) -> Result<Vec<JournalId>, JournalError> {
-        Ok(discover(&self.root)?.into_iter().map(|entry| entry.id).collect())
+    pub fn journals(&self) -> Result<Vec<JournalEntry>, JournalError> {
+        discover(&self.root)
     }
 
     /// Whether segments may go that were confirmed only a moment ago: the cap is near, or the
