@@ -2,14 +2,16 @@
 
 mod harness;
 
+use std::net::TcpListener;
 use std::time::Instant;
 
 use harness::PATIENCE;
-use harness::feeds::{Disk, Hand, Ledger, RedisRig, Rig, forwarder, stream, work_until};
+use harness::feeds::{BATCH, Disk, Hand, Ledger, RedisRig, Rig, forwarder, stream, work_until};
 use harness::servers::cluster::RedisCluster;
 use harness::servers::redis::PrivateRedis;
 use linkledger::journal::JournalId;
 use linkledger::metrics::Metrics;
+use linkledger::stream::Feed as _;
 
 const RECORDS: u64 = 9000;
 
@@ -156,6 +158,41 @@ async fn a_redis_that_freezes_is_waited_for() {
     stage.rig.redis.thaw();
     stage.journals[1] = late;
     stage.comes_out_even().await;
+}
+
+#[tokio::test]
+async fn a_worker_tells_nothing_of_shards_that_others_read_now() {
+    let stage = Stage::new().await;
+    let (owner, owned) = tokio::sync::watch::channel(vec![0, 1]);
+    let metrics = Metrics::new();
+    let mut feed = harness::feeds::stream_of(owned, &stage.rig.redis.url(), &stage.ledger, 2, &metrics);
+    let told = || {
+        let text = String::from_utf8(metrics.render().expect("figures")).expect("UTF-8");
+        ["0", "1"].map(|shard| text.contains(&format!("linkledger_stream_entries{{shard=\"{shard}\"}}")))
+    };
+    while told() != [true, true] {
+        feed.poll(BATCH).await.expect("the feed reads");
+    }
+    owner.send_replace(vec![1]);
+    feed.poll(BATCH).await.expect("the feed reads");
+    assert_eq!(told(), [false, true]);
+}
+
+#[tokio::test]
+async fn journals_that_wait_for_a_dead_server_wait_together() {
+    // It lets in whoever comes, as the system does for a server that is frozen, and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("redis://{}", silent.local_addr().expect("an address"));
+    let (mut disk, ledger, metrics) = (Disk::new(), Ledger::default(), Metrics::new());
+    for _ in 0..5 {
+        disk.journal(10);
+    }
+    let mut forwarder = forwarder(&url, &disk, &ledger, 2, &metrics);
+    assert!(!forwarder.round().await);
+    assert_eq!(metrics.stream_resends.get(), 5);
+    silent.set_nonblocking(true).expect("a socket");
+    let attempts = std::iter::from_fn(|| silent.accept().ok()).count();
+    assert_eq!(attempts, 1);
 }
 
 #[tokio::test]

@@ -2,12 +2,16 @@
 
 mod harness;
 
-use harness::feeds::{BATCH, Disk, Hand, Ledger, LocalRig, RedisRig, Rig, work_until};
-use linkledger::journal::{LostWhy, PrunePolicy, prune, retire, segments};
+use harness::feeds::{BATCH, Disk, Hand, Ledger, LocalRig, MUCH_LATER_MS, RedisRig, Rig, work_until};
+use linkledger::journal::{LostWhy, PrunePolicy, prune, segments};
 use linkledger::stream::Feed as _;
 
-/// Far in the future: nothing is too young to be deleted.
-const MUCH_LATER_MS: u64 = 1 << 45;
+/// Nothing is too young to be deleted.
+const ALL: PrunePolicy = PrunePolicy {
+    keep_newer_than_ms: 0,
+    now_ms: MUCH_LATER_MS,
+    bytes_to_free: 0,
+};
 
 async fn every_record_is_handed_out_in_order_and_counts_once<R: Rig>() {
     let (mut disk, ledger) = (Disk::new(), Ledger::default());
@@ -118,13 +122,8 @@ async fn a_store_that_went_back_further_than_the_journal_gets_a_loss<R: Rig>() {
     let mut rig = R::new(&disk, &ledger);
     let mut hand = Hand::new(rig.feed(), &ledger);
     work_until(&mut rig, &mut hand, &ledger, &[(journal, 3000)]).await;
-    let all = PrunePolicy {
-        keep_newer_than_ms: 0,
-        now_ms: MUCH_LATER_MS,
-        bytes_to_free: 0,
-    };
     assert!(
-        prune(&disk.dir(journal), 3000, all, &disk.budget)
+        prune(&disk.dir(journal), 3000, ALL, &disk.budget)
             .expect("pruned")
             .segments
             > 2
@@ -139,16 +138,47 @@ async fn a_store_that_went_back_further_than_the_journal_gets_a_loss<R: Rig>() {
 
 async fn a_retired_journal_is_no_trouble<R: Rig>() {
     let (mut disk, ledger) = (Disk::new(), Ledger::default());
-    let journal = disk.journal(2000);
+    let journals = [disk.journal(2000), disk.journal(0)];
     let mut rig = R::new(&disk, &ledger);
     let mut hand = Hand::new(rig.feed(), &ledger);
-    work_until(&mut rig, &mut hand, &ledger, &[(journal, 2000)]).await;
+    work_until(&mut rig, &mut hand, &ledger, &[(journals[0], 2000)]).await;
     disk.kill_writers();
-    retire(&disk.dir(journal), 2000, 0, MUCH_LATER_MS, &disk.budget).expect("retired");
-    assert!(!disk.dir(journal).exists());
+    disk.retire(journals[0], 2000);
+    disk.retire(journals[1], 0);
+    assert!(!disk.dir(journals[1]).exists(), "it never had a record");
     let next = disk.journal(2000);
     work_until(&mut rig, &mut hand, &ledger, &[(next, 2000)]).await;
     assert_eq!(ledger.lost(), []);
+}
+
+async fn a_retired_journal_that_a_restored_store_has_forgotten_is_declared_lost<R: Rig>() {
+    let (mut disk, ledger) = (Disk::new(), Ledger::default());
+    let [watched, pruned, unseen] = [disk.journal(2000), disk.journal(3000), disk.journal(10)];
+    let mut rig = R::new(&disk, &ledger);
+    let mut hand = Hand::new(rig.feed(), &ledger);
+    let ends = [(watched, 2000), (pruned, 3000), (unseen, 10)];
+    work_until(&mut rig, &mut hand, &ledger, &ends).await;
+    disk.kill_writers();
+    disk.retire(watched, 2000);
+    disk.retire(unseen, 10);
+    prune(&disk.dir(pruned), 3000, ALL, &disk.budget).expect("pruned");
+    ledger.restore(watched, 500);
+    ledger.restore(pruned, 0);
+    work_until(&mut rig, &mut hand, &ledger, &[(watched, 2000), (pruned, 3000)]).await;
+    // Nor is it forgotten by those who come later.
+    let (mut rig, again) = (R::new(&disk, &ledger), disk.journal(1));
+    let mut hand = Hand::new(rig.feed(), &ledger);
+    work_until(&mut rig, &mut hand, &ledger, &[(again, 1)]).await;
+    ledger.restore(unseen, 7);
+    work_until(&mut rig, &mut hand, &ledger, &[(unseen, 10)]).await;
+    let mut lost: Vec<_> = ledger
+        .lost()
+        .iter()
+        .map(|lost| (lost.from, lost.to, lost.why))
+        .collect();
+    lost.sort_unstable_by_key(|(from, ..)| *from);
+    let missing = LostWhy::Missing;
+    assert_eq!(lost, [(1, 3000, missing), (8, 10, missing), (501, 2000, missing)]);
 }
 
 async fn of_two_workers_on_the_same_records_one_wins<R: Rig>() {
@@ -199,5 +229,6 @@ contract! {
     a_store_that_went_back_is_followed
     a_store_that_went_back_further_than_the_journal_gets_a_loss
     a_retired_journal_is_no_trouble
+    a_retired_journal_that_a_restored_store_has_forgotten_is_declared_lost
     of_two_workers_on_the_same_records_one_wins
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use linkledger::journal::{
     AppendError, Budget, JournalError, JournalStats, KeptWhy, Lost, PrunePolicy, Purpose, Reader, Record, Retired,
-    Step, Syncer, Writer, WriterOptions, backlog, discover, last_seq, prune, retire, segments,
+    Step, Syncer, Writer, WriterOptions, backlog, discover, forget_traces, last_seq, prune, retire, segments,
 };
 use proptest::prelude::*;
 
@@ -202,7 +202,18 @@ impl Model {
         }
         let kept = retire(dir, last, u64::MAX, LATER_MS, budget)?;
         assert_eq!(kept, Retired::Kept(KeptWhy::Young));
-        assert!(matches!(retire(dir, last, 0, LATER_MS, budget)?, Retired::Removed(_)));
+        match retire(dir, last, 0, LATER_MS, budget)? {
+            Retired::Removed(_) => {}
+            Retired::Reduced(_) => {
+                let (found, last) = (read_all(dir, 0)?, last_seq(dir)?);
+                assert_eq!((found.records.len(), found.losses.len()), (0, 1));
+                assert_eq!((found.losses[0].from, found.losses[0].to), (1, last));
+                assert_eq!(retire(dir, last, 0, LATER_MS, budget)?, Retired::Kept(KeptWhy::Trace));
+                assert_eq!(prune(dir, last, policy(u64::MAX, 0), budget)?.segments, 0);
+                forget_traces(vec![(0, dir.to_owned())], 0, budget)?;
+            }
+            Retired::Kept(why) => panic!("it was kept: {why:?}"),
+        }
         assert_eq!(live(dir)?, None);
         next.check()?;
         Ok(next)

@@ -149,6 +149,24 @@ fn what_a_dead_node_left_is_drained_by_another_machine() {
 }
 
 #[test]
+fn a_node_that_is_only_a_worker_now_forwards_what_it_has_journaled_before() {
+    let site = Site::new();
+    let (home, other) = (directory(), directory());
+    let front = site.node(&home, "redirect,api");
+    let api = front.api();
+    let slug = link(&api);
+    let doomed = site.node(&other, "redirect");
+    click(&doomed, &slug, 50);
+    doomed.kill();
+    site.redis.ask::<()>(&["FLUSHALL"]);
+    let worker = site.node(&other, "worker");
+    wait_until("all clicks are committed", || clicks(&api) == 50);
+    worker.terminate();
+    front.terminate();
+    site.agrees();
+}
+
+#[test]
 fn a_node_that_is_stopped_forwards_what_it_has_journaled() {
     let site = Site::new();
     let (home, other, back) = (directory(), directory(), directory());

@@ -21,7 +21,7 @@ use crate::domain::click_id::ClickIdKeys;
 use crate::domain::email_hash::EmailKey;
 use crate::domain::key_seed::KeySeed;
 use crate::intake::Intake;
-use crate::journal::Purpose;
+use crate::journal::{Purpose, discover};
 use crate::metrics::Metrics;
 use crate::redirect::{ClientRules, Countries, Redirector};
 use crate::shutdown::{Shutdown, Stopping};
@@ -97,8 +97,8 @@ pub async fn start(config: &Config, roles: Roles, clock: Clock) -> Result<Runnin
         lasting.spawn(feel_store);
     }
 
-    // A worker that reads a stream has nothing to do with journals.
-    let has_journals = roles.need_links() || config.redis_urls.is_none();
+    // A worker that reads a stream has nothing to do with journals, unless this directory once served another role.
+    let has_journals = roles.need_links() || config.redis_urls.is_none() || !discover(&data_dir.journals())?.is_empty();
     let journals = has_journals.then(|| Journals::open(&data_dir, config)).transpose()?;
     let mut servers = Vec::new();
     let mut redirect_address = None;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use super::scale::{self, Pipeline};
-use super::{DataDir, StartError};
+use super::{DataDir, StartError, close, tasks};
 use crate::agents::Agents;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -37,7 +37,7 @@ pub struct Drained {
 }
 
 /// Takes the directory's lock and brings its journals into the store: through Redis if it is configured, else directly.
-/// Ends when the store has confirmed everything, or nothing for a minute, or when asked to by Ctrl-C.
+/// Ends when the store has confirmed everything, or nothing for a minute, or when asked to by Ctrl-C; the store is closed.
 ///
 /// # Errors
 /// [`StartError`], [`StartError::Locked`] above all when the node is not dead.
@@ -63,9 +63,12 @@ pub async fn drain(
         metrics: metrics.clone(),
     };
     let (shutdown, stopping) = Shutdown::new();
-    let mut tasks = JoinSet::new();
+    // Else nobody would give up a question that a frozen store does not answer.
+    let mut lasting = JoinSet::new();
+    lasting.spawn(tasks::feel_store(store.clone(), metrics.clone()));
+    let mut working = JoinSet::new();
     if pipeline.redis.is_some() {
-        pipeline.forward(&mut tasks, &stopping);
+        pipeline.forward(&mut working, &stopping);
     } else {
         let secrets = data_dir.secrets(config.secrets.as_ref())?;
         let worker = Worker {
@@ -80,10 +83,11 @@ pub async fn drain(
         };
         // A worker that is told to stop ends when everything is committed.
         shutdown.begin();
-        tasks.spawn(worker.run(stopping, Duration::MAX));
+        working.spawn(worker.run(stopping, Duration::MAX));
     }
-    let drained = watch(store, &ends, &mut tasks, &mut tell).await;
-    tasks.abort_all();
+    let drained = watch(store, &ends, &mut working, &mut tell).await;
+    working.shutdown().await;
+    close(store).await;
     Ok(drained)
 }
 
@@ -107,6 +111,8 @@ async fn watch(
     };
     let mut moved_at = Instant::now();
     let mut over = false;
+    // One for all rounds: it must also be heard while the store is asked.
+    let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
     loop {
         if let Ok(cursors) = store.cursors(ends.iter().map(|(id, _)| *id).collect()).await {
             let confirmed = |(id, last): &(JournalId, u64)| cursors.get(id).copied().unwrap_or(0).min(*last);
@@ -124,7 +130,7 @@ async fn watch(
         tokio::select! {
             // Looked at once more after that: its last commit may be younger than the cursors.
             _ = tasks.join_next() => over = true,
-            _ = tokio::signal::ctrl_c() => return drained,
+            _ = &mut interrupted => return drained,
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
     }

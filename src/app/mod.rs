@@ -261,10 +261,14 @@ impl Running {
         {
             tracing::error!(%error, "no snapshot was written; the next start reads the store");
         }
-        if tokio::time::timeout(CLOSE_FOR, self.store.close()).await.is_err() {
-            tracing::warn!("the store's connections did not close in time");
-        }
+        close(&self.store).await;
         self.metrics_server.stop(false).await;
         self.lasting.shutdown().await;
+    }
+}
+
+async fn close(store: &Store) {
+    if tokio::time::timeout(CLOSE_FOR, store.close()).await.is_err() {
+        tracing::warn!("the store's connections did not close in time");
     }
 }

@@ -47,24 +47,23 @@ pub(super) async fn keep_journals(keeper: Keeper, store: Store, clock: Clock, mu
     let keeper = Arc::new(keeper);
     let mut cursors = Arc::new(Cursors::new());
     while beat(TEND_JOURNALS_EVERY, &mut stopping).await {
-        // Without cursors nothing may be deleted, but how far behind the store is must still be told.
-        let read = match keeper.journals() {
-            Ok(journals) => store.cursors(journals).await.ok(),
+        let found = match keeper.journals() {
+            Ok(found) => found,
             Err(error) => {
                 tracing::error!(%error, "the journals cannot be listed");
-                None
+                continue;
             }
         };
+        // Without cursors nothing may be deleted, but how far behind the store is must still be told.
+        let read = store.cursors(found.iter().map(|entry| entry.id).collect()).await.ok();
         // A power cut may take back the last commits; what they covered must not be deleted already.
         let durable = !keeper.deletes_soon() || store.make_durable().await.is_ok();
         let may_delete = read.is_some() && durable;
         cursors = read.map(Arc::new).unwrap_or(cursors);
         let (keeper, cursors, now) = (Arc::clone(&keeper), Arc::clone(&cursors), clock.now());
-        let round = tokio::task::spawn_blocking(move || keeper.tend(&cursors, may_delete, now)).await;
-        match round {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "the journals could not be tended"),
-            Err(error) => tracing::error!(%error, "tending the journals ended badly"),
+        let round = tokio::task::spawn_blocking(move || keeper.tend(found, &cursors, may_delete, now)).await;
+        if let Err(error) = round {
+            tracing::error!(%error, "tending the journals ended badly");
         }
     }
 }

@@ -21,7 +21,6 @@ pub async fn drain(config: &Config, dir: &Path) -> Result<ExitCode, Failure> {
     })
     .await?;
     bar.finish_and_clear();
-    store.close().await;
     let Drained {
         records,
         confirmed,

@@ -146,6 +146,11 @@ fn a_confirmed_dead_journal_can_be_freed_before_its_time_when_room_is_needed() -
     let budget = Budget::scan(root.path(), u64::MAX)?;
     assert_eq!(prune(&dir, 2, policy(u64::MAX, u64::MAX), &budget)?.segments, 2);
     assert_eq!(prune(&dir, 3, policy(u64::MAX, u64::MAX), &budget)?.segments, 1);
-    assert_eq!(budget.used_bytes(), 0);
+    assert_eq!(budget.used_bytes(), HEADER_BYTES);
+    let found = read_all(&dir, 0)?;
+    assert_eq!(
+        (found.losses[0].from, found.losses[0].to, found.losses.len()),
+        (1, 3, 1)
+    );
     Ok(())
 }

@@ -118,7 +118,7 @@ fn look_into(id: JournalId, dir: &Path, published: bool) -> Result<JournalEntry,
 }
 
 /// The oldest header that is intact.
-fn first_header(dir: &Path, id: JournalId) -> Result<Option<JournalHeader>, JournalError> {
+pub(super) fn first_header(dir: &Path, id: JournalId) -> Result<Option<JournalHeader>, JournalError> {
     for (first_seq, path) in list(dir)? {
         let file = match File::open(&path) {
             Ok(file) => file,

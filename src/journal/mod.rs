@@ -30,7 +30,9 @@
 //! and renames, so a directory under its plain name was complete and locked when it appeared, and is dead for good once
 //! the lock is free. Appends go to the last segment, which is sealed by size, by age, or by a failed sync. A [`Syncer`]
 //! calls `fdatasync` in the background; [`Writer::sync`] does it now. A [`Reader`] follows from any sequence, whether the
-//! writer lives or not. [`prune`] and [`retire`] delete what the store has confirmed.
+//! writer lives or not. [`prune`] and [`retire`] delete what the store has confirmed. Of a dead journal that had records they
+//! leave a trace, an empty segment that is named by the sequence behind the last one, so that a store that forgets again what
+//! it had confirmed is told what it has lost. Traces are few and small; [`forget_traces`] removes the oldest.
 //!
 //! # Recovery
 //!
@@ -57,6 +59,7 @@ mod sync;
 mod syncer;
 #[cfg(test)]
 mod test_support;
+mod trace;
 mod window;
 mod writer;
 
@@ -70,4 +73,5 @@ pub use segment::{Purpose, SegmentInfo, segments};
 pub use stats::JournalStats;
 pub use sync::SyncHandle;
 pub use syncer::Syncer;
+pub use trace::forget_traces;
 pub use writer::{Writer, WriterOptions};

@@ -5,10 +5,11 @@ use std::io;
 use std::path::Path;
 
 use super::budget::Budget;
-use super::directory::{DeadLock, is_unpublished, lock_is_held, lock_path, take_dead_lock};
+use super::directory::{DeadLock, is_unpublished, lock_is_held, take_dead_lock};
 use super::error::JournalError;
 use super::reader::{Reader, Step};
 use super::segment::{SegmentInfo, segments, unix_ms};
+use super::trace::{is_trace, reduce_to_trace, remove_dir};
 
 /// How much of a journal is read at a time when only its end matters.
 const SKIM_RECORDS: usize = 4096;
@@ -46,8 +47,10 @@ pub struct Pruned {
 /// What [`retire`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retired {
-    /// The directory is gone.
+    /// The directory is gone: it never had a record, or none that could be told whose it is.
     Removed(Pruned),
+    /// Only a trace is left, by which a reader that asks for its records declares them lost.
+    Reduced(Pruned),
     /// Nothing was touched.
     Kept(KeptWhy),
 }
@@ -61,13 +64,15 @@ pub enum KeptWhy {
     Unconfirmed,
     /// It was written to too recently.
     Young,
+    /// It is a trace already: [`forget_traces`](super::forget_traces).
+    Trace,
 }
 
 /// Deletes segments of the journal in `dir` whose every record is at or below `confirmed_seq`, oldest first, as far as
 /// the policy goes, and gives their bytes back to the budget. There are never holes: it stops at the first one that stays.
 ///
-/// The last segment of a live journal always stays. That of a dead one goes like any other, which leaves an empty directory
-/// for [`retire`]. Commit the confirmation before calling this.
+/// The last segment of a live journal always stays. That of a dead one goes like any other, and leaves what [`retire`] leaves.
+/// Commit the confirmation before calling this.
 ///
 /// # Errors
 /// [`JournalError::Io`] when something cannot be listed, read or deleted. What was deleted before stays deleted and given
@@ -81,22 +86,29 @@ pub fn prune(dir: &Path, confirmed_seq: u64, policy: PrunePolicy, budget: &Budge
         if !policy.is_old(segment.modified_ms) && pruned.bytes >= policy.bytes_to_free {
             break;
         }
-        let is_confirmed = match segment.last_seq {
-            Some(last_seq) => last_seq <= confirmed_seq,
-            // Dead first: after that no record can appear behind the last one found.
-            None => !is_live(dir)? && last_seq(dir)? <= confirmed_seq,
-        };
-        if !is_confirmed {
+        if let Some(last_seq) = segment.last_seq {
+            if last_seq > confirmed_seq {
+                break;
+            }
+            delete(&segment, budget, &mut pruned)?;
+            continue;
+        }
+        let last = [segment];
+        // Dead first: after that no record can appear behind the last one found.
+        if is_live(dir)? || is_trace(&last) {
             break;
         }
-        delete(&segment, budget, &mut pruned)?;
+        let last_seq = last_seq(dir)?;
+        if last_seq <= confirmed_seq {
+            reduce_to_trace(dir, &last, last_seq, policy.now_ms, budget, &mut pruned)?;
+        }
     }
     Ok(pruned)
 }
 
-/// Removes the directory of a dead journal that is confirmed to its end and was last written to more than
-/// `keep_newer_than_ms` before `now_ms`. One that was interrupted while being made, pruned or retired has no segment, or
-/// none with a record, and goes as well.
+/// Deletes the records of a dead journal that is confirmed to its end and was last written to more than
+/// `keep_newer_than_ms` before `now_ms`, and leaves a trace. One that never had a record goes with its directory, also when it
+/// was interrupted while being made or retired.
 ///
 /// A loss counts as something to confirm: pass [`Lost::to`](super::Lost::to) as `confirmed_seq` once it was declared.
 ///
@@ -128,21 +140,30 @@ pub fn retire(
         now_ms,
         bytes_to_free: 0,
     };
+    let mut reduced = false;
     if !is_unpublished(dir) && !found.is_empty() {
-        if !found.iter().all(|segment| policy.is_old(segment.modified_ms)) {
-            return Ok(Retired::Kept(KeptWhy::Young));
+        let last_seq = last_seq(dir)?;
+        let young = !found.iter().all(|segment| policy.is_old(segment.modified_ms));
+        let kept = match (is_trace(&found), last_seq > confirmed_seq) {
+            (true, false) => Some(KeptWhy::Trace),
+            (false, _) if young => Some(KeptWhy::Young),
+            (_, true) => Some(KeptWhy::Unconfirmed),
+            (false, false) => None,
+        };
+        if let Some(why) = kept {
+            return Ok(Retired::Kept(why));
         }
-        if last_seq(dir)? > confirmed_seq {
-            return Ok(Retired::Kept(KeptWhy::Unconfirmed));
+        reduced = reduce_to_trace(dir, &found, last_seq, now_ms, budget, &mut pruned)?;
+    } else {
+        for segment in &found {
+            delete(segment, budget, &mut pruned)?;
         }
     }
-    // Oldest first and the lock last, so that whatever a crash leaves is a shorter journal, or an empty directory.
-    for segment in &found {
-        delete(segment, budget, &mut pruned)?;
+    if reduced {
+        return Ok(Retired::Reduced(pruned));
     }
-    let lock = lock_path(dir);
-    unless_missing(&lock, fs::remove_file(&lock))?;
-    unless_missing(dir, fs::remove_dir(dir))?;
+    // The lock last, so that whatever a crash leaves is a shorter journal, or an empty directory.
+    remove_dir(dir)?;
     drop(held);
     Ok(Retired::Removed(pruned))
 }
@@ -214,7 +235,7 @@ fn age_ms(dir: &Path, now_ms: u64) -> Result<u64, JournalError> {
 }
 
 /// Deletes one segment and gives its bytes back. One that is gone was given back by whoever deleted it.
-fn delete(segment: &SegmentInfo, budget: &Budget, pruned: &mut Pruned) -> Result<(), JournalError> {
+pub(super) fn delete(segment: &SegmentInfo, budget: &Budget, pruned: &mut Pruned) -> Result<(), JournalError> {
     if unless_missing(&segment.path, fs::remove_file(&segment.path))? {
         budget.release(segment.bytes);
         pruned.segments += 1;
@@ -224,7 +245,7 @@ fn delete(segment: &SegmentInfo, budget: &Budget, pruned: &mut Pruned) -> Result
 }
 
 /// Whether there was something to delete.
-fn unless_missing(path: &Path, outcome: io::Result<()>) -> Result<bool, JournalError> {
+pub(super) fn unless_missing(path: &Path, outcome: io::Result<()>) -> Result<bool, JournalError> {
     match outcome {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),

@@ -102,12 +102,6 @@ impl Journals {
         }
     }
 
-    /// Whether everything that a journal will ever hold was read.
-    pub(super) fn is_over(&self, id: JournalId) -> bool {
-        let state = self.tracked.get(&id).map(|tracked| &tracked.state);
-        matches!(state, Some(State::Over { .. }) | None)
-    }
-
     /// Reads a journal from behind `after_seq` on.
     pub(super) fn start(&mut self, id: JournalId, after_seq: u64) {
         let Some(tracked) = self.tracked.get_mut(&id) else {

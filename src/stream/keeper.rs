@@ -12,8 +12,8 @@ use super::Cursors;
 use super::sightings::Sightings;
 use crate::domain::time::Instant;
 use crate::journal::{
-    Budget, JournalEntry, JournalError, JournalId, JournalStats, PrunePolicy, SyncHandle, backlog, discover, last_seq,
-    prune, retire,
+    Budget, JournalEntry, JournalError, JournalId, JournalStats, KeptWhy, PrunePolicy, Retired, SyncHandle, backlog,
+    discover, forget_traces, last_seq, prune, retire,
 };
 use crate::metrics::Metrics;
 
@@ -21,6 +21,10 @@ use crate::metrics::Metrics;
 const FULL_PERCENT: u64 = 90;
 /// Commits are brought to the disk by the store itself long before so much time has passed.
 const LONG_RETENTION_MS: u64 = 3_600_000;
+
+/// Traces of retired journals that are kept: those of a month of starts, at ten journals with records each, and little to
+/// look through every second. A store that is older than the oldest of them is not told what it misses.
+const KEPT_TRACES: usize = 300;
 
 /// A journal that this process writes.
 #[derive(Debug, Clone)]
@@ -56,14 +60,11 @@ fn unsigned_ms(at: Instant) -> u64 {
 }
 
 impl Keeper {
-    /// One round. With `may_delete` unset it only tells how far behind the store is.
-    ///
-    /// # Errors
-    /// [`JournalError`] when the folder cannot be read; single journals are logged and skipped.
-    pub fn tend(&self, cursors: &Cursors, may_delete: bool, now: Instant) -> Result<(), JournalError> {
+    /// One round over what [`Keeper::journals`] found. With `may_delete` unset it only tells how far behind the store is.
+    /// Journals that cannot be tended are logged and skipped.
+    pub fn tend(&self, found: Vec<JournalEntry>, cursors: &Cursors, may_delete: bool, now: Instant) {
         let mut unconfirmed = 0_u64;
         let mut oldest_ms: Option<u64> = None;
-        let found = discover(&self.root)?;
         let stands = |id: &JournalId| found.iter().any(|entry| entry.id == *id);
         self.ended
             .lock()
@@ -73,9 +74,10 @@ impl Keeper {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .retain(|id, _| stands(id));
+        let mut traces = Vec::new();
         for entry in found {
             let confirmed = cursors.get(&entry.id).copied().unwrap_or(0);
-            match self.tend_one(&entry, confirmed, may_delete, now) {
+            match self.tend_one(&entry, confirmed, may_delete, now, &mut traces) {
                 Ok((behind, since_ms)) => {
                     unconfirmed += behind;
                     oldest_ms = oldest_ms.into_iter().chain(since_ms).min();
@@ -84,18 +86,20 @@ impl Keeper {
                 Err(error) => tracing::error!(journal = %entry.id, %error, "a journal could not be tended"),
             }
         }
+        if let Err(error) = forget_traces(traces, KEPT_TRACES, &self.budget) {
+            tracing::error!(%error, "traces of retired journals could not be removed");
+        }
         let now_ms = unsigned_ms(now);
         let age_ms = oldest_ms.map_or(0, |oldest| now_ms.saturating_sub(oldest));
         self.publish(unconfirmed, age_ms);
-        Ok(())
     }
 
     /// The journals of this disk: the store has those of every node there ever was.
     ///
     /// # Errors
     /// [`JournalError`] when the folder cannot be read.
-    pub fn journals(&self) -> Result<Vec<JournalId>, JournalError> {
-        Ok(discover(&self.root)?.into_iter().map(|entry| entry.id).collect())
+    pub fn journals(&self) -> Result<Vec<JournalEntry>, JournalError> {
+        discover(&self.root)
     }
 
     /// Whether segments may go that were confirmed only a moment ago: the cap is near, or the
@@ -116,9 +120,12 @@ impl Keeper {
         confirmed: u64,
         may_delete: bool,
         now: Instant,
+        traces: &mut Vec<(u64, PathBuf)>,
     ) -> Result<(u64, Option<u64>), JournalError> {
-        if may_delete {
-            self.delete_confirmed(entry, confirmed, now)?;
+        if may_delete && self.delete_confirmed(entry, confirmed, now)? {
+            let left_at_ms = entry.header.map_or(0, |header| header.created_at_ms);
+            traces.push((left_at_ms, entry.dir.clone()));
+            return Ok((0, None));
         }
         if entry.header.is_none() || !entry.dir.exists() {
             // Never published, without a readable start, or just retired: there is nothing to count.
@@ -141,13 +148,14 @@ impl Keeper {
         Ok((behind, facts.not_before_ms.or(created_ms)))
     }
 
-    fn delete_confirmed(&self, entry: &JournalEntry, confirmed: u64, now: Instant) -> Result<(), JournalError> {
+    /// Whether only a confirmed trace was there.
+    fn delete_confirmed(&self, entry: &JournalEntry, confirmed: u64, now: Instant) -> Result<bool, JournalError> {
         let now_ms = unsigned_ms(now);
         let keep_newer_than_ms = self.retention_ms;
         if !entry.live {
-            retire(&entry.dir, confirmed, keep_newer_than_ms, now_ms, &self.budget)?;
-            if !entry.dir.exists() {
-                return Ok(());
+            let retired = retire(&entry.dir, confirmed, keep_newer_than_ms, now_ms, &self.budget)?;
+            if retired == Retired::Kept(KeptWhy::Trace) || !entry.dir.exists() {
+                return Ok(entry.dir.exists());
             }
         }
         let policy = PrunePolicy {
@@ -156,7 +164,7 @@ impl Keeper {
             bytes_to_free: self.budget.used_bytes().saturating_sub(self.full_bytes()),
         };
         prune(&entry.dir, confirmed, policy, &self.budget)?;
-        Ok(())
+        Ok(false)
     }
 
     fn last_seq_of(&self, entry: &JournalEntry) -> Result<u64, JournalError> {

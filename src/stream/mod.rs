@@ -27,7 +27,7 @@ pub use keeper::{Keeper, LiveJournal};
 pub use local::LocalFeed;
 pub use progress::Progress;
 pub use redis::{
-    Entry, EntryError, Forwarder, Left, OwnedShards, Redis, RedisFeed, SHARDS_MAX, Seen, Tail, all_shards, shard_of,
+    Entry, EntryError, Forwarder, OwnedShards, Redis, RedisFeed, SHARDS_MAX, Seen, Tail, all_shards, shard_of,
     stream_key,
 };
 pub use sightings::Sightings;

@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::domain::click_id::ClickIdKeys;
 use crate::domain::email_hash::EmailKey;
 use crate::domain::time::Instant;
+use crate::journal::JournalId;
 use crate::metrics::Metrics;
 use crate::shutdown::Stopping;
 use crate::store::commit::{Batch, Committer};
@@ -93,9 +94,6 @@ impl<F: Feed> Worker<F> {
                 Err(error) => {
                     tracing::error!(%error, "a batch was not committed; starting again at the cursors");
                     self.metrics.worker_retries.inc();
-                    if error.is_of_engine() {
-                        self.metrics.store_up.set(0);
-                    }
                     // After an unknown commit only the store's cursors say where to go on.
                     self.feed.rewind();
                     tokio::time::sleep(Duration::from_millis(backoff_ms)).await;
@@ -105,7 +103,7 @@ impl<F: Feed> Worker<F> {
         }
     }
 
-    /// One batch; whether there was anything to do.
+    /// One batch; whether there may be more to do.
     async fn round(&mut self, committer: &mut Committer, caution: &mut Caution) -> Result<bool, RoundError> {
         let started = std::time::Instant::now();
         let mut lot = self.feed.poll(caution.max_records()).await?;
@@ -114,10 +112,18 @@ impl<F: Feed> Worker<F> {
             return Ok(false);
         }
         let records = poison::count(&lot.stretches);
+        let journals: Vec<JournalId> = lot.stretches.iter().map(|stretch| stretch.journal).collect();
         let suspect = (records == 1).then(|| lot.clone());
         let now = self.clock.now();
         match self.commit(committer, lot, now).await {
-            Ok(false) => return Ok(false),
+            Ok(false) => {
+                // All of these wait for a newer worker. What was cut off must come again, without them in front of it.
+                if in_part {
+                    self.feed.rewind();
+                    journals.into_iter().for_each(|journal| self.feed.hold(journal));
+                }
+                return Ok(in_part);
+            }
             Ok(true) => {}
             Err(error) if error.blames_the_data() => {
                 let Some(culprit) = suspect else {
@@ -158,7 +164,6 @@ impl<F: Feed> Worker<F> {
         let outcomes = committer.commit(batch, now).await?;
         fail::fail_point!("after_commit", |_| std::process::abort());
         seen.report(&self.metrics, &outcomes, self.clock.now());
-        self.metrics.store_up.set(1);
         self.progress.committed();
         Ok(())
     }
@@ -188,15 +193,4 @@ enum RoundError {
     Feed(#[from] FeedError),
     #[error(transparent)]
     Store(#[from] StoreError),
-}
-
-impl RoundError {
-    /// Whether the store is down, rather than of another opinion.
-    fn is_of_engine(&self) -> bool {
-        matches!(
-            self,
-            Self::Store(StoreError::Engine(_))
-                | Self::Feed(FeedError::Store(StoreError::Engine(_)) | FeedError::NoAnswer)
-        )
-    }
 }

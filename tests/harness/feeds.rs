@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use linkledger::config::RedisUrls;
-use linkledger::journal::{Budget, JournalId, JournalStats, Lost, Purpose, Writer, WriterOptions};
+use linkledger::journal::{Budget, JournalId, JournalStats, Lost, Purpose, Retired, Writer, WriterOptions, retire};
 use linkledger::metrics::Metrics;
 use linkledger::stream::{
-    CursorSource, Cursors, Feed, Forwarder, Items, LocalFeed, Progress, Reading, Redis, RedisFeed, all_shards,
+    CursorSource, Cursors, Feed, Forwarder, Items, LocalFeed, OwnedShards, Progress, Reading, Redis, RedisFeed,
+    all_shards,
 };
 use tempfile::TempDir;
 
@@ -19,6 +20,8 @@ use super::{PATIENCE, directory};
 const BUDGET: u64 = 1 << 30;
 /// Small, so that a test gets several segments.
 const SEGMENT_BYTES: u64 = 16 << 10;
+/// Far in the future.
+pub(crate) const MUCH_LATER_MS: u64 = 1 << 45;
 pub(crate) const BATCH: usize = 1000;
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -184,6 +187,12 @@ impl Disk {
         }
     }
 
+    /// A dead journal is confirmed to its end, and its retention is over.
+    pub(crate) fn retire(&self, journal: JournalId, confirmed: u64) {
+        let retired = retire(&self.dir(journal), confirmed, 0, MUCH_LATER_MS, &self.budget).expect("retired");
+        assert!(!matches!(retired, Retired::Kept(_)), "{retired:?}");
+    }
+
     /// The process that wrote them dies.
     pub(crate) fn kill_writers(&mut self) {
         self.writers.clear();
@@ -284,8 +293,13 @@ pub(crate) fn forwarder(urls: &str, disk: &Disk, ledger: &Ledger, shards: u16, m
 }
 
 pub(crate) fn stream(urls: &str, ledger: &Ledger, shards: u16, metrics: &Metrics) -> RedisFeed {
+    stream_of(all_shards(), urls, ledger, shards, metrics)
+}
+
+/// A feed of these shards only.
+pub(crate) fn stream_of(owned: OwnedShards, urls: &str, ledger: &Ledger, shards: u16, metrics: &Metrics) -> RedisFeed {
     let (redis, source) = (client(urls, metrics), Arc::new(ledger.clone()));
-    RedisFeed::new(redis, source, all_shards(), shards, metrics.clone())
+    RedisFeed::new(redis, source, owned, shards, metrics.clone())
 }
 
 impl Rig for RedisRig {

@@ -2,12 +2,12 @@
 //!
 //! Every command has an end: an answer, or an error after [`PATIENCE`]. After an error that says nothing about what
 //! became of the command (no answer in time, a lost connection, a server that is a replica now) the connection is thrown
-//! away and the next command makes a new one. That of a Cluster is many connections, and mends itself when one server is
+//! away and the next command makes a new one; those that wait for it meanwhile fail with it. That of a Cluster is many connections, and mends itself when one server is
 //! gone: it is thrown away after several such errors in a row. Nothing here blocks on the server's side, so that one
 //! connection serves all.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike as _, MultiplexedConnection};
@@ -42,6 +42,8 @@ struct Shared {
     live: Mutex<Live>,
     /// Errors since the last answer.
     failures: AtomicU32,
+    /// Connections that did not come about.
+    unmade: AtomicU64,
     metrics: Metrics,
 }
 
@@ -92,6 +94,7 @@ impl Redis {
                 servers,
                 live: Mutex::default(),
                 failures: AtomicU32::new(0),
+                unmade: AtomicU64::new(0),
                 metrics,
             }),
         })
@@ -147,9 +150,14 @@ impl Redis {
     }
 
     async fn connection(&self) -> RedisResult<(Connection, u64)> {
+        let unmade = self.shared.unmade.load(Ordering::Relaxed);
         let mut live = self.shared.live.lock().await;
         if let Some(connection) = &live.connection {
             return Ok((connection.clone(), live.generation));
+        }
+        // Many send at once: each of them trying in turn would take many times as long.
+        if self.shared.unmade.load(Ordering::Relaxed) != unmade {
+            return Err(no_answer());
         }
         let connect = async {
             Ok(match &self.shared.servers {
@@ -164,7 +172,9 @@ impl Redis {
         };
         let patience = if self.is_cluster() { CLUSTER_PATIENCE } else { PATIENCE };
         let made = tokio::time::timeout(patience, connect).await;
-        let connection = made.unwrap_or_else(|_| Err(no_answer()))?;
+        let connection = made.unwrap_or_else(|_| Err(no_answer())).inspect_err(|_| {
+            self.shared.unmade.fetch_add(1, Ordering::Relaxed);
+        })?;
         self.shared.failures.store(0, Ordering::Relaxed);
         live.generation += 1;
         live.connection = Some(connection.clone());

@@ -19,6 +19,8 @@ pub type OwnedShards = watch::Receiver<Vec<u16>>;
 
 /// How often shards beyond the configured ones are looked at: another node may still write to them.
 const STRAYS_EVERY: Duration = Duration::from_secs(5);
+/// Of these so many at a time: there are many, nearly always empty, and nobody must wait for them.
+const STRAYS_AT_ONCE: usize = 8;
 /// How often a shard with held journals is read from its start again.
 const RESCAN_EVERY: Duration = Duration::from_secs(1);
 /// A shard whose server has failed is left alone this long.
@@ -63,6 +65,16 @@ impl Default for Shard {
     }
 }
 
+impl Shard {
+    /// Takes back what was told of its length.
+    fn tell_no_more(&mut self, number: u16, metrics: &Metrics) {
+        if self.measured.take().is_some() {
+            // An error says that it was never told.
+            let _ = metrics.stream_entries.remove_label_values(&[number.to_string()]);
+        }
+    }
+}
+
 /// Reads the shards that one worker owns.
 pub struct RedisFeed {
     redis: Redis,
@@ -103,7 +115,7 @@ impl RedisFeed {
         }
     }
 
-    /// The owned shards that are to be looked at now, from behind the last one on.
+    /// The owned shards that are to be looked at now, from behind the last one on; a few strays first.
     fn due(&mut self) -> Vec<u16> {
         let mut owned: Vec<u16> = self
             .owned
@@ -114,20 +126,39 @@ impl RedisFeed {
             .collect();
         owned.sort_unstable();
         owned.dedup();
+        // Whoever reads a shard now tells its length.
+        self.shards.retain(|number, shard| {
+            let keeps = owned.binary_search(number).is_ok();
+            if !keeps {
+                shard.tell_no_more(*number, &self.metrics);
+            }
+            keeps
+        });
         let behind_last = owned.partition_point(|shard| *shard <= self.last);
         owned.rotate_left(behind_last);
         let now = Instant::now();
-        owned.retain(|number| {
-            let shard = self.shards.entry(*number).or_default();
-            let waited = shard.looked.is_none_or(|at| at.elapsed() >= STRAYS_EVERY);
-            let wanted = *number < self.configured || shard.busy || waited;
-            wanted && shard.not_before.is_none_or(|at| now >= at)
-        });
-        owned
+        let (mut known, mut strays) = (Vec::new(), Vec::new());
+        for number in owned {
+            let shard = self.shards.entry(number).or_default();
+            if shard.not_before.is_some_and(|at| now < at) {
+                continue;
+            }
+            if number < self.configured || shard.busy {
+                known.push(number);
+            } else if shard.looked.is_none_or(|at| at.elapsed() >= STRAYS_EVERY) && strays.len() < STRAYS_AT_ONCE {
+                strays.push(number);
+            }
+        }
+        // A round ends with the first shard that holds something: behind the others strays would never have their turn.
+        strays.extend(known);
+        strays
     }
 
     async fn read(&mut self, number: u16, max_records: usize) -> Result<Option<Lot>, FeedError> {
-        self.measure(number).await?;
+        let shard = self.shards.entry(number).or_default();
+        if number < self.configured || shard.busy {
+            self.measure(number).await?;
+        }
         let shard = self.shards.entry(number).or_default();
         if shard.rescanned.elapsed() >= RESCAN_EVERY {
             shard.after = None;
@@ -160,6 +191,9 @@ impl RedisFeed {
         let shard = self.shards.entry(number).or_default();
         shard.looked = Some(Instant::now());
         shard.busy = busy;
+        if !busy && number >= self.configured {
+            shard.tell_no_more(number, &self.metrics);
+        }
         shard.after = after.filter(|_| draft.left_behind && !draft.is_blocked());
         if draft.is_empty() {
             return Ok(None);
@@ -184,7 +218,7 @@ impl RedisFeed {
             tracing::error!(
                 shard,
                 entries,
-                "entries of the stream are foreign or damaged; they are sent again"
+                "entries of the stream are foreign or damaged and are deleted; a damaged batch is sent again"
             );
             self.metrics.stream_unreadable.inc_by(entries);
         }
@@ -220,10 +254,8 @@ impl RedisFeed {
         if shard.measured.is_none_or(|at| at.elapsed() >= MEASURE_EVERY) {
             let entries = self.redis.entries(number).await?;
             shard.measured = Some(Instant::now());
-            if entries > 0 || number < self.configured || shard.busy {
-                let gauge = &self.metrics.stream_entries;
-                gauge.with_label_values(&[number.to_string()]).set(entries);
-            }
+            let gauge = &self.metrics.stream_entries;
+            gauge.with_label_values(&[number.to_string()]).set(entries);
         }
         Ok(())
     }

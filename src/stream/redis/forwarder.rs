@@ -30,15 +30,6 @@ const SENT_AT_ONCE: usize = 16;
 /// How long it sleeps when there was nothing to send, unless somebody waits.
 const IDLE: Duration = Duration::from_millis(50);
 
-/// What a data directory's journals hold that the store has not confirmed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Left {
-    /// Journals that are not confirmed to their end.
-    pub journals: usize,
-    /// Records of the others and of these that are, as the store counts them: a loss counts like what was lost.
-    pub confirmed: u64,
-}
-
 /// Forwards one data directory's journals.
 pub struct Forwarder {
     pub(super) journals: Journals,
@@ -85,23 +76,28 @@ impl Forwarder {
         }
     }
 
-    /// Forwards until told to stop and everything that was journaled is in Redis, or `drain_for` is over. What is left waits
-    /// on disk for the next start, or for `drain`.
-    pub async fn run(mut self, mut stopping: Stopping, drain_for: Duration) {
-        let mut give_up_at = None;
+    /// Forwards until told to stop and everything that was journaled is in Redis, or `drain_for` is over, be it in the
+    /// middle of a round: what was not acknowledged is sent again. What is left waits on disk for the next start, or for
+    /// `drain`.
+    pub async fn run(mut self, stopping: Stopping, drain_for: Duration) {
+        let mut over = stopping.clone();
+        let over = async {
+            over.wait().await;
+            tokio::time::sleep(drain_for).await;
+        };
+        tokio::select! {
+            () = self.forward(stopping) => {}
+            () = over => tracing::warn!("stopping with records that are not in Redis; the next start forwards them"),
+        }
+    }
+
+    async fn forward(&mut self, mut stopping: Stopping) {
         loop {
             // Before the round: what was journaled before the stop is then read in it.
             let ending = stopping.is_set();
             let sent = self.round().await;
-            if ending {
-                let until = *give_up_at.get_or_insert_with(|| Instant::now() + drain_for);
-                if !sent && self.all_sent() {
-                    return;
-                }
-                if Instant::now() > until {
-                    tracing::warn!("stopping with records that are not in Redis; the next start forwards them");
-                    return;
-                }
+            if ending && !sent && self.all_sent() {
+                return;
             }
             if sent {
                 continue;
@@ -123,21 +119,6 @@ impl Forwarder {
         let sent = self.send().await;
         self.confirm().await;
         sent
-    }
-
-    /// What the store has not confirmed, as of the last time that the cursors were read.
-    #[must_use]
-    pub fn left(&self) -> Left {
-        let mut left = Left::default();
-        for id in self.journals.ids() {
-            let confirmed = self.in_flight.get(&id).map_or(0, InFlight::confirmed);
-            left.confirmed += confirmed;
-            let confirmed_all = self.in_flight.get(&id).is_some_and(InFlight::is_empty);
-            if !self.journals.is_over(id) || !confirmed_all {
-                left.journals += 1;
-            }
-        }
-        left
     }
 
     /// Whether everything that can be read was sent.

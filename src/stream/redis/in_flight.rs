@@ -39,8 +39,8 @@ pub(super) enum Heard {
 /// One journal on its way into a stream.
 #[derive(Debug, Default)]
 pub(super) struct InFlight {
-    /// The cursor, as last read; `None` before that.
-    confirmed: Option<u64>,
+    /// The cursor, as last read.
+    confirmed: u64,
     /// What is to be appended next; kept until Redis has acknowledged it.
     pub(super) pending: Option<Batch>,
     sent: VecDeque<Sent>,
@@ -53,13 +53,13 @@ impl InFlight {
     /// A journal whose records behind `after_seq` are to be sent.
     pub(super) fn from(after_seq: u64) -> Self {
         Self {
-            confirmed: Some(after_seq),
+            confirmed: after_seq,
             ..Self::default()
         }
     }
 
     pub(super) fn confirmed(&self) -> u64 {
-        self.confirmed.unwrap_or(0)
+        self.confirmed
     }
 
     /// Bytes that lie in Redis, as far as is known.
@@ -70,11 +70,6 @@ impl InFlight {
     /// The oldest batch that is not confirmed.
     pub(super) fn oldest(&self) -> Option<&Sent> {
         self.sent.front()
-    }
-
-    /// Whether everything that was read is confirmed.
-    pub(super) fn is_empty(&self) -> bool {
-        self.sent.is_empty() && self.pending.is_none()
     }
 
     /// Whether it may try now.
@@ -106,11 +101,11 @@ impl InFlight {
 
     /// A cursor was read.
     pub(super) fn hear(&mut self, cursor: u64) -> Heard {
-        let before = self.confirmed();
+        let before = self.confirmed;
         if cursor < before {
             return Heard::Back;
         }
-        self.confirmed = Some(cursor);
+        self.confirmed = cursor;
         while self.sent.front().is_some_and(|sent| sent.last_seq <= cursor) {
             self.bytes -= self.sent.pop_front().map_or(0, |sent| sent.bytes);
         }
@@ -122,7 +117,7 @@ impl InFlight {
 
     /// Forgets everything in flight, to send again from behind `cursor`. Returns the entries that may still lie in Redis.
     pub(super) fn rewind(&mut self, cursor: u64) -> Vec<EntryId> {
-        self.confirmed = Some(cursor);
+        self.confirmed = cursor;
         self.pending = None;
         self.bytes = 0;
         self.sent.drain(..).map(|sent| sent.entry).collect()
@@ -146,6 +141,10 @@ mod tests {
         journal
     }
 
+    fn is_empty(journal: &InFlight) -> bool {
+        journal.sent.is_empty() && journal.pending.is_none()
+    }
+
     #[test]
     fn a_batch_is_confirmed_only_by_a_cursor_at_or_past_its_end() {
         let mut journal = with(&[(1, 10), (11, 20), (21, 30)]);
@@ -158,7 +157,7 @@ mod tests {
         );
         assert_eq!(journal.hear(20), Heard::Same);
         assert_eq!(journal.hear(30), Heard::Further);
-        assert!(journal.is_empty());
+        assert!(is_empty(&journal));
     }
 
     #[test]
@@ -168,7 +167,7 @@ mod tests {
         assert_eq!(journal.hear(5), Heard::Back);
         assert_eq!(journal.confirmed(), 10);
         assert_eq!(journal.rewind(5), vec!["20-0".to_owned()]);
-        assert_eq!((journal.confirmed(), journal.bytes(), journal.is_empty()), (5, 0, true));
+        assert_eq!((journal.confirmed(), journal.bytes(), is_empty(&journal)), (5, 0, true));
     }
 
     #[test]
@@ -185,6 +184,6 @@ mod tests {
         assert!(journal.pending.is_some() && !journal.may_send());
         // Its first attempt had arrived, and a worker has committed it.
         assert_eq!(journal.hear(20), Heard::Further);
-        assert!(journal.is_empty());
+        assert!(is_empty(&journal));
     }
 }

@@ -65,5 +65,5 @@ mod tail;
 pub use client::Redis;
 pub use feed::{OwnedShards, RedisFeed, all_shards};
 pub use format::{Entry, EntryError, SHARDS_MAX, shard_of, stream_key};
-pub use forwarder::{Forwarder, Left};
+pub use forwarder::Forwarder;
 pub use tail::{Seen, Tail};
