@@ -22,8 +22,14 @@ pub const STORE_FILE: &str = "linkledger.db";
 const READERS: u32 = 4;
 /// Connections of one process that write to Postgres as the control plane; they take turns anyway.
 const POSTGRES_WRITERS: u32 = 2;
-/// For every connection to Postgres: a node that freezes in the middle of a transaction gives its locks back.
-const NO_IDLE_TRANSACTION: &str = "SET idle_in_transaction_session_timeout = '10s'";
+/// For every connection to Postgres: a node that freezes in the middle of a transaction gives its locks back, and so does
+/// one whose machine is gone, which the server would else notice after two hours. A node that freezes in the middle of
+/// COPY is found by the leases.
+const LET_GO: &str = "SELECT set_config('idle_in_transaction_session_timeout', '10s', false),
+    set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
+    set_config('tcp_keepalives_count', '3', false)";
+/// As the server lists the connections of bulk work.
+pub(super) const WORKER: &str = "linkledger worker";
 /// For every connection of SQLite's control plane.
 const PRAGMAS: &[&str] = &[
     "PRAGMA synchronous = FULL",
@@ -154,14 +160,14 @@ fn sqlite(directory: &std::path::Path) -> Result<Pools, StoreError> {
 fn postgres(url: &str) -> Result<Pools, StoreError> {
     let reach = Reach::default();
     let options = PgConnectOptions::from_str(url)?
-        .application_name("linkledger worker")
+        .application_name(WORKER)
         .disable_statement_logging();
     let released = reach.clone();
     let bulk = PgPoolOptions::new()
         .acquire_timeout(PATIENCE)
         .after_connect(|conn, _| {
             Box::pin(async move {
-                sqlx::query(NO_IDLE_TRANSACTION).execute(conn).await?;
+                sqlx::query(LET_GO).execute(conn).await?;
                 Ok(())
             })
         })
@@ -178,7 +184,7 @@ fn postgres(url: &str) -> Result<Pools, StoreError> {
         .acquire_timeout(PATIENCE)
         .after_connect(|conn, _| {
             Box::pin(async move {
-                sqlx::query(NO_IDLE_TRANSACTION).execute(conn).await?;
+                sqlx::query(LET_GO).execute(conn).await?;
                 Ok(())
             })
         })
