@@ -42,6 +42,26 @@ fn a_node_that_may_not_migrate_keeps_no_other_node_from_it() {
 }
 
 #[test]
+fn a_database_that_was_made_again_is_known_as_another_store() {
+    let location = Location::Postgres(PrivatePostgres::shared().database());
+    let head = || async {
+        let store = Store::open(&location).await.expect("the store opens");
+        let head = store.feed_head().await.expect("a head");
+        store.close().await;
+        head
+    };
+    let (first, same) = block_on(async { (head().await, head().await) });
+    assert_eq!(first, same);
+    // As `pg_restore --clean` goes about it, while the server runs on.
+    let books = Books::at(location.clone());
+    books.alter("DROP SCHEMA public CASCADE");
+    books.alter("CREATE SCHEMA public");
+    let again = block_on(head());
+    assert_eq!(again.seq, first.seq);
+    assert_ne!(again.store, first.store);
+}
+
+#[test]
 fn every_text_is_compared_by_its_bytes_whatever_the_locale_of_the_database() {
     let location = Location::Postgres(PrivatePostgres::shared().database());
     block_on(async {

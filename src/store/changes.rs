@@ -48,6 +48,15 @@ pub struct Changes {
     pub campaigns: Vec<Campaign>,
 }
 
+/// How far the feed of a store is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FeedHead {
+    /// Every change up to it is committed and readable.
+    pub seq: i64,
+    /// The store's token: with another one, this is a store that may have gone back and come to other changes since.
+    pub store: String,
+}
+
 impl LinkChange {
     /// Reads a line as [`Store::changed_links`] asks for it. None of its fields can hold a blank or a line end.
     fn read(line: &str) -> Option<Self> {
@@ -74,14 +83,14 @@ impl LinkChange {
 }
 
 impl Store {
-    /// The feed's head: every change up to it is committed and readable.
+    /// The feed's head, and whose it is, in one answer.
     ///
     /// # Errors
     /// [`StoreError`] when the store does not answer.
-    pub async fn feed_head(&self) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar("SELECT seq FROM feed WHERE id = 1")
-            .fetch_one(&self.control)
-            .await?)
+    pub async fn feed_head(&self) -> Result<FeedHead, StoreError> {
+        let sql = format!("SELECT seq, {} FROM feed WHERE id = 1", self.engine.token());
+        let (seq, store) = sqlx::query_as(AssertSqlSafe(sql)).fetch_one(&self.control).await?;
+        Ok(FeedHead { seq, store })
     }
 
     /// Brands, keys and campaigns that changed after one position. What changes meanwhile may be among

@@ -76,6 +76,20 @@ impl Engine {
         }
     }
 
+    /// What tells one state of the store from another that took its place: a text that changes when the server is started
+    /// again (a backup may lie in its files now) and when the database or its tables are made again. Always the same in
+    /// SQLite, whose file is not replaced while it is open.
+    pub(super) fn token(self) -> &'static str {
+        match self {
+            Self::Sqlite => "'file'",
+            Self::Postgres => {
+                "CAST(EXTRACT(EPOCH FROM pg_postmaster_start_time()) * 1000000 AS BIGINT)
+                || '/' || (SELECT oid FROM pg_database WHERE datname = current_database())
+                || '/' || CAST('user_agents'::regclass AS oid)"
+            }
+        }
+    }
+
     /// Begins a transaction whose questions all see the same state.
     pub(super) fn begin_snapshot(self) -> &'static str {
         match self {

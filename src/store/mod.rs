@@ -57,7 +57,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 pub use brands::Brand;
 pub use campaigns::Campaign;
-pub use changes::{Changes, LinkChange};
+pub use changes::{Changes, FeedHead, LinkChange};
 pub use conversions::{ConversionFilter, StoredConversion, StoredCredit, StoredTouchpoint};
 pub use deals::{Deal, DealPlace};
 pub use decisions::{NewDecision, REJECTED_BY_REVIEW, StoredDecision};
