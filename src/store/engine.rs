@@ -14,6 +14,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{AnyPool, ConnectOptions as _, Connection as _, PgPool, SqlitePool};
 
 use super::StoreError;
+use crate::domain::time::DAY_MS;
 use super::reach::{Control, PATIENCE, Reach};
 
 /// The store's file in the data directory.
@@ -30,6 +31,8 @@ const LET_GO: &str = "SELECT set_config('idle_in_transaction_session_timeout', '
     set_config('tcp_keepalives_count', '3', false)";
 /// As the server lists the connections of bulk work.
 pub(super) const WORKER: &str = "linkledger worker";
+/// Postgres's time in ms.
+pub(super) const NOW_MS: &str = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
 /// For every connection of SQLite's control plane.
 const PRAGMAS: &[&str] = &[
     "PRAGMA synchronous = FULL",
@@ -87,6 +90,24 @@ impl Engine {
                 || '/' || (SELECT oid FROM pg_database WHERE datname = current_database())
                 || '/' || CAST('user_agents'::regclass AS oid)"
             }
+        }
+    }
+
+    /// The earlier of a time of this process, in ms, and the store's own. Several nodes share what lies in Postgres, and
+    /// the wrong clock of one must not delete it for all.
+    pub(super) fn no_later_than_now(self, ms: &str) -> String {
+        match self {
+            Self::Sqlite => ms.to_owned(),
+            Self::Postgres => format!("LEAST({ms}, {NOW_MS})"),
+        }
+    }
+
+    /// A time of this process, in ms, moved to within the last day of the store's own, for what is kept so long from then
+    /// on.
+    pub(super) fn about_now(self, ms: &str) -> String {
+        match self {
+            Self::Sqlite => ms.to_owned(),
+            Self::Postgres => format!("GREATEST(LEAST({ms}, {NOW_MS}), {NOW_MS} - {DAY_MS})"),
         }
     }
 

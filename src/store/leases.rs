@@ -13,7 +13,7 @@
 //! itself, except in the middle of COPY: neither a statement's time limit nor that of idle transactions holds while the
 //! server reads rows. So every beat ends connections that have been waiting there for too long.
 
-use super::engine::WORKER;
+use super::engine::{NOW_MS, WORKER};
 use super::{Store, StoreError, Tx, Work};
 
 /// A worker that has not been heard of for so long is dead, in ms. Its shards are taken over at the next beat.
@@ -25,8 +25,6 @@ const END_FROZEN: &str = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_a
     WHERE datname = current_database() AND usename = current_user AND application_name = $1
         AND state = 'active' AND query LIKE 'COPY %' AND wait_event = 'ClientRead'
         AND query_start < now() - INTERVAL '10 seconds'";
-/// The store's time in ms.
-const NOW_MS: &str = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
 
 impl Store {
     /// Says that `worker` is alive, and returns what it reads from now on: its share of `shards`, in order. In SQLite,

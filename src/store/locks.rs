@@ -11,7 +11,7 @@
 
 use sqlx::postgres::PgConnection;
 
-use super::engine::{Bulk, Engine};
+use super::engine::Bulk;
 use super::{Store, StoreError, Tx};
 
 const COUNTS: i64 = 0x6c6c_636f_756e;
@@ -51,12 +51,13 @@ impl Tx {
 
     /// For a commit, before anything else. Returns the store's token.
     pub(super) async fn share_counts(&mut self) -> Result<String, StoreError> {
+        let token = self.engine().token();
         let (token,): (String,) = match self {
-            Self::Sqlite(_) => self.query_built(format!("SELECT {}", Engine::Sqlite.token())).one().await?,
+            Self::Sqlite(_) => self.query_built(format!("SELECT {token}")).one().await?,
             Self::Postgres(_) => {
                 // Postgres does not leave a function out of a subquery that does something.
                 let held = "(SELECT pg_advisory_xact_lock_shared($1)) AS held";
-                let query = self.query_built(format!("SELECT {} FROM {held}", Engine::Postgres.token()));
+                let query = self.query_built(format!("SELECT {token} FROM {held}"));
                 query.bind(COUNTS).one().await?
             }
         };
