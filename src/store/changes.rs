@@ -89,7 +89,7 @@ impl Store {
     /// [`StoreError`] when the store does not answer.
     pub async fn feed_head(&self) -> Result<FeedHead, StoreError> {
         let sql = format!("SELECT seq, {} FROM feed WHERE id = 1", self.engine.token());
-        let (seq, store) = sqlx::query_as(AssertSqlSafe(sql)).fetch_one(&self.control).await?;
+        let (seq, store) = sqlx::query_as(AssertSqlSafe(sql)).fetch_one(&self.steps).await?;
         Ok(FeedHead { seq, store })
     }
 
@@ -110,7 +110,7 @@ impl Store {
         let sql = format!("SELECT * FROM {} WHERE feed_seq > $1", R::TABLE);
         let rows = sqlx::query(AssertSqlSafe(sql))
             .bind(after)
-            .fetch_all(&self.control)
+            .fetch_all(&self.steps)
             .await?;
         rows.iter().map(R::read).collect()
     }
@@ -143,7 +143,7 @@ impl Store {
         let mut after = after;
         loop {
             let query = sqlx::query(sql).bind("\n").bind(NEVER).bind(after).bind(up_to);
-            let row = query.bind(LINKS_AT_ONCE).fetch_one(&self.control).await?;
+            let row = query.bind(LINKS_AT_ONCE).fetch_one(&self.steps).await?;
             let Some(lines) = columns::maybe_text(&row, "lines")? else {
                 return Ok(());
             };
@@ -161,7 +161,7 @@ impl Store {
     /// [`StoreError`] when the store does not answer.
     pub async fn count_links(&self) -> Result<i64, StoreError> {
         Ok(sqlx::query_scalar("SELECT COUNT(*) FROM links")
-            .fetch_one(&self.control)
+            .fetch_one(&self.steps)
             .await?)
     }
 }

@@ -21,8 +21,14 @@ use super::reach::{Control, PATIENCE, Reach};
 pub const STORE_FILE: &str = "linkledger.db";
 /// Connections of one process that read at the same time. In SQLite readers never wait for the writer (WAL).
 const READERS: u32 = 4;
+/// Connections for the short questions that everything else waits for: cursors, the change feed, attribution, probes. Apart,
+/// because a few slow reports may keep all readers.
+const STEPS: u32 = 2;
 /// Connections of one process that write to Postgres as the control plane; they take turns anyway.
 const POSTGRES_WRITERS: u32 = 2;
+/// Connections of one process for bulk work in Postgres: the commit, the leases, the fold of visitors, days made and
+/// dropped, and one to spare. With the readers, the steps, the writers and the pulse, that is 14 for a process.
+const POSTGRES_BULK: u32 = 5;
 /// For every connection to Postgres: a node that freezes in the middle of a transaction gives its locks back, and so does
 /// one whose machine is gone, which the server would else notice after two hours. A node that freezes in the middle of
 /// COPY is found by the leases.
@@ -133,6 +139,7 @@ pub(super) struct Pools {
     /// For the one question that tells whether the store is within reach.
     pub(super) pulse: AnyPool,
     pub(super) control: Control,
+    pub(super) steps: Control,
     pub(super) writer: AnyPool,
     pub(super) bulk: Bulk,
 }
@@ -182,11 +189,13 @@ fn sqlite(directory: &std::path::Path) -> Result<Pools, StoreError> {
         });
     let reach = Reach::default();
     let one = control.clone().max_connections(1);
+    let steps = control.clone().max_connections(STEPS).connect_lazy_with(address.clone());
     Ok(Pools {
         engine: Engine::Sqlite,
         pulse: one.clone().connect_lazy_with(address.clone()),
         writer: one.connect_lazy_with(address.clone()),
         control: Control::new(control.connect_lazy_with(address), reach.clone()),
+        steps: Control::new(steps, reach.clone()),
         reach,
         bulk: Bulk::Sqlite(bulk),
     })
@@ -199,6 +208,7 @@ fn postgres(url: &str) -> Result<Pools, StoreError> {
         .disable_statement_logging();
     let released = reach.clone();
     let bulk = PgPoolOptions::new()
+        .max_connections(POSTGRES_BULK)
         .acquire_timeout(PATIENCE)
         .after_connect(|conn, _| {
             Box::pin(async move {
@@ -228,11 +238,13 @@ fn postgres(url: &str) -> Result<Pools, StoreError> {
             Box::pin(async move { reach.usable(conn).await })
         });
     let writers = control.clone().max_connections(POSTGRES_WRITERS);
+    let steps = control.clone().max_connections(STEPS).connect_lazy_with(address.clone());
     Ok(Pools {
         engine: Engine::Postgres,
         pulse: control.clone().max_connections(1).connect_lazy_with(address.clone()),
         writer: writers.connect_lazy_with(address.clone()),
         control: Control::new(control.connect_lazy_with(address), reach.clone()),
+        steps: Control::new(steps, reach.clone()),
         bulk: Bulk::Postgres(bulk),
         reach,
     })

@@ -103,8 +103,10 @@ pub struct Store {
     pulse: AnyPool,
     /// Reads.
     control: Control,
-    /// The control plane's writes: one connection, used under `writing`, so that no slow report keeps a
-    /// write waiting while it keeps everybody else from writing.
+    /// Short reads that others wait for.
+    steps: Control,
+    /// The control plane's writes, apart so that no slow report keeps a write waiting. In SQLite one connection, used
+    /// under `writing`; in Postgres two, which take turns by [`CONTROL_LOCK`].
     writer: AnyPool,
     bulk: Bulk,
     writing: Arc<Mutex<()>>,
@@ -132,6 +134,7 @@ impl Store {
             reach: pools.reach,
             pulse: pools.pulse,
             control: pools.control,
+            steps: pools.steps,
             writer: pools.writer,
             bulk: pools.bulk,
             writing: Arc::new(Mutex::new(())),
@@ -169,6 +172,7 @@ impl Store {
     pub async fn close(&self) {
         self.pulse.close().await;
         self.control.close().await;
+        self.steps.close().await;
         self.writer.close().await;
         match &self.bulk {
             Bulk::Sqlite(pool) => pool.close().await,
