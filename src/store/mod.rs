@@ -92,7 +92,7 @@ pub type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send
 /// Held by whoever writes as the control plane, for the length of the transaction.
 const CONTROL_LOCK: i64 = 0x6c6c_6374_726c;
 
-/// How long a write of the control plane waits for its turn.
+/// How long a write of the control plane waits for its turn, and in Postgres for any lock.
 const TURN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The store. Clones share connections.
@@ -221,8 +221,9 @@ impl Store {
     {
         let mut tx = self.writer.begin_with(self.engine.begin_write()).await?;
         if self.engine == Engine::Postgres {
-            let lock = sqlx::query("SELECT 1 FROM (SELECT pg_advisory_xact_lock($1)) AS taken");
-            lock.bind(CONTROL_LOCK).execute(&mut *tx).await?;
+            let sql = "SELECT 1 FROM (SELECT set_config('lock_timeout', $1, true), pg_advisory_xact_lock($2)) AS taken";
+            let patience = format!("{}ms", TURN_PATIENCE.as_millis());
+            sqlx::query(sql).bind(patience).bind(CONTROL_LOCK).execute(&mut *tx).await?;
         }
         match work(&mut tx).await {
             Ok(answer) => {
