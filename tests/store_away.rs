@@ -166,6 +166,34 @@ fn links_that_a_restored_store_has_lost_keep_serving_and_are_named_until_they_ar
 }
 
 #[test]
+fn a_node_that_was_away_sees_what_a_restored_store_has_come_to_since() {
+    let home = directory();
+    let postgres = PrivatePostgres::new();
+    let database = postgres.database();
+    let started = |name: &str| start(&home.path().join(name), &database, &[]);
+    let away = started("away");
+    let stage = away.api().stage();
+    let backup = postgres.base_backup("backup");
+    away.api().link(&stage, &json!({"slug": "lost-later"}));
+    away.terminate();
+    postgres.restore(&backup);
+
+    // More changes than the first node has seen, so that the feed's head lies beyond its position.
+    let other = started("other");
+    let made = ["after-1", "after-2", "after-3"];
+    for slug in made {
+        other.api().link(&stage, &json!({"slug": slug}));
+    }
+    let away = started("away");
+    for slug in made {
+        ask(away.redirect(), &visit(slug)).click_id();
+    }
+    assert_eq!(ready(away.metrics)["orphaned_slugs"], json!(["lost-later"]));
+    away.terminate();
+    other.terminate();
+}
+
+#[test]
 fn a_node_starts_on_a_damaged_file_if_it_has_a_snapshot_and_else_says_what_is_wrong() {
     if !is_embedded("the file is SQLite's") {
         return;

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::redirect::Redirector;
 use crate::shutdown::Stopping;
-use crate::store::{Store, StoreError};
+use crate::store::{FeedHead, Store, StoreError};
 use crate::stream::{CursorSource as _, Cursors, Keeper};
 
 const TEND_JOURNALS_EVERY: Duration = Duration::from_secs(1);
@@ -188,7 +188,7 @@ pub(super) async fn count_outdated_agents(store: Store, metrics: Metrics, health
 /// What the last snapshot was written of.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Written {
-    position: i64,
+    position: Arc<FeedHead>,
     salt_days: Vec<i64>,
 }
 
@@ -228,7 +228,7 @@ pub(super) async fn write_snapshots(
                 tracing::error!(%error, "no snapshot was written");
                 // Not every second: the disk may be full.
                 written = Some(written.unwrap_or(Written {
-                    position: -1,
+                    position: Arc::default(),
                     salt_days: current.salt_days,
                 }));
             }

@@ -13,12 +13,12 @@ mod tables;
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use arc_swap::{ArcSwap, Guard};
 use tokio::sync::Mutex;
 
-use crate::store::{LinkChange, Store, StoreError};
+use crate::store::{FeedHead, LinkChange, Store, StoreError};
 use orphans::Orphans;
 pub use rows::LinkRow;
 use rows::{Chain, fold};
@@ -33,7 +33,8 @@ const SLUG_MAX_BYTES: usize = crate::domain::slug::MAX_LEN;
 pub struct Catalog {
     links: papaya::HashMap<Box<str>, Chain>,
     tables: ArcSwap<Tables>,
-    position: AtomicI64,
+    /// Up to where changes were applied, and of which store.
+    position: ArcSwap<FeedHead>,
     count: AtomicUsize,
     orphans: Orphans,
     salts: Salts,
@@ -47,7 +48,7 @@ impl Default for Catalog {
         Self {
             links: papaya::HashMap::new(),
             tables: ArcSwap::from_pointee(Tables::default()),
-            position: AtomicI64::new(0),
+            position: ArcSwap::default(),
             count: AtomicUsize::new(0),
             orphans: Orphans::default(),
             salts: Salts::default(),
@@ -92,27 +93,29 @@ impl Catalog {
         self.stale.load(Ordering::Relaxed)
     }
 
-    /// The feed's position up to which changes were applied.
-    pub fn position(&self) -> i64 {
-        self.position.load(Ordering::Acquire)
+    /// The feed's position up to which changes were applied, and whose feed it is.
+    pub fn position(&self) -> Arc<FeedHead> {
+        self.position.load_full()
     }
 
     /// Applies everything that the store has committed by now. When it returns, every change that
     /// was committed before the call is in force here.
     ///
     /// A feed whose head lies behind this node's position is a restored store: everything is read
-    /// again, and links that the store has lost keep serving, because people hold them in hand.
+    /// again, and links that the store has lost keep serving, because people hold them in hand. A store with another
+    /// token may be a restored one that was written to since, so that its head tells nothing; it is read again too.
     ///
     /// # Errors
     /// [`StoreError`] when the store does not answer; what was applied stays.
     pub async fn catch_up(&self, store: &Store) -> Result<(), StoreError> {
         let _turn = self.applying.lock().await;
         let head = store.feed_head().await?;
-        let position = self.position();
-        if head == position && !self.is_stale() {
+        let before = self.position();
+        if head == *before && !self.is_stale() {
             return Ok(());
         }
-        let restored = head < position;
+        let position = before.seq;
+        let restored = head.seq < position || (position > 0 && head.store != before.store);
         let after = if restored { 0 } else { position };
         let changes = store.changes(after).await?;
         // Prefixes are built with the brand's click parameter: when it changes, all are rebuilt, and
@@ -128,7 +131,7 @@ impl Catalog {
         }
         let mut seen = HashSet::new();
         store
-            .changed_links(after, head, |links| {
+            .changed_links(after, head.seq, |links| {
                 for link in links {
                     if restored {
                         seen.insert(link.id);
@@ -144,15 +147,20 @@ impl Catalog {
                 rows.map(move |row| (row.id, row.slug(folded).into()))
             });
             self.orphans.load(lost.collect());
-            tracing::error!(
-                position,
-                head,
-                lost = self.orphans.count(),
-                some_of_them = %self.orphans.some().join(", "),
-                "the store is older than this node: everything was read again, and links that it lost keep serving"
-            );
+            let (head, lost) = (head.seq, self.orphans.count());
+            if head < position || lost > 0 {
+                tracing::error!(
+                    position,
+                    head,
+                    lost,
+                    some_of_them = %self.orphans.some().join(", "),
+                    "the store was put back to an older state: everything was read again, and links that it lost keep serving"
+                );
+            } else {
+                tracing::info!("the store was started again: everything was read again");
+            }
         }
-        self.position.store(head, Ordering::Release);
+        self.position.store(Arc::new(head));
         self.stale.store(false, Ordering::Relaxed);
         Ok(())
     }

@@ -6,9 +6,9 @@
 //!
 //! # Format
 //! Magic `LLSNAP3\n`, then entries of `u32` length (little-endian) and `postcard` bytes, whose first byte is the entry's
-//! kind: first the head with the feed's position, then brands, campaigns, keys, salts, links, orphans. Length 0 ends
-//! them; the CRC32C of everything before it follows as `u32`. `LLSNAP2` is the same without salts and orphans, and is
-//! still read.
+//! kind: first the head with the feed's position, then the store's token, brands, campaigns, keys, salts, links, orphans.
+//! Length 0 ends them; the CRC32C of everything before it follows as `u32`. `LLSNAP2` is the same without salts and
+//! orphans, and is still read. One without a token is followed by reading everything from the store again.
 //!
 //! A later version adds kinds at the end of [`Entry`]; this one steps over kinds that it does not know, so that one may
 //! go back a version. A change that must not be stepped over changes the magic. What is secret and not merely a hash
@@ -27,7 +27,6 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::sync::atomic::Ordering;
 
 use serde::{Deserialize, Serialize};
 
@@ -37,12 +36,12 @@ use crate::domain::id::{BrandId, CampaignId, LinkId};
 use crate::domain::link::Season;
 use crate::domain::role::Role;
 use crate::domain::time::Instant;
-use crate::store::LinkChange;
+use crate::store::{FeedHead, LinkChange};
 
 const MAGIC: &[u8; 8] = b"LLSNAP3\n";
 const OLDER_MAGIC: &[u8; 8] = b"LLSNAP2\n";
 /// The kinds of [`Entry`] are numbered from 0.
-const KINDS: u8 = 7;
+const KINDS: u8 = 8;
 const ENTRY_MAX_BYTES: u32 = 1 << 20;
 
 /// A snapshot that cannot be used or written.
@@ -84,6 +83,7 @@ enum Entry {
         id: i64,
         slug: String,
     },
+    Store(String),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -146,7 +146,7 @@ impl Catalog {
             // Half of the links would be written without pairs that their destinations have.
             return Ok(false);
         }
-        let position = self.position();
+        let head = self.position();
         let unfinished = path.with_extension("unfinished");
         // For the owner only: it holds salts and the hashes of keys.
         let file = OpenOptions::new()
@@ -161,7 +161,9 @@ impl Catalog {
         };
         out.write_all(MAGIC)?;
         let links = self.links_loaded() as u64;
+        let position = head.seq;
         put(&mut out, &Entry::Head { position, links })?;
+        put(&mut out, &Entry::Store(head.store.clone()))?;
         self.put_tables(&mut out)?;
         for (folded, chain) in &self.links.pin() {
             for row in chain.rows() {
@@ -237,6 +239,7 @@ impl Catalog {
         check_sum(&mut file)?;
         file.seek(io::SeekFrom::Start(MAGIC.len() as u64))?;
         let catalog = Self::default();
+        let mut head = FeedHead::default();
         let mut tables = super::Tables::default();
         let mut bytes = Vec::new();
         let mut tables_done = false;
@@ -260,7 +263,7 @@ impl Catalog {
             let entry = postcard::from_bytes(&bytes).map_err(|_| SnapshotError::Damaged("of another version"))?;
             match entry {
                 Entry::Head { position, links } => {
-                    catalog.position.store(position, Ordering::Release);
+                    head.seq = position;
                     catalog.links.pin().reserve(usize::try_from(links).unwrap_or(0));
                 }
                 Entry::Link(link) => {
@@ -270,6 +273,7 @@ impl Catalog {
                     }
                     catalog.apply_link(&link.change()?);
                 }
+                Entry::Store(token) => head.store = token,
                 Entry::Salt { utc_day, salt } => {
                     salts.insert(utc_day, salt);
                 }
@@ -279,6 +283,7 @@ impl Catalog {
                 table => tables.load(table)?,
             }
         }
+        catalog.position.store(head.into());
         catalog.salts.load(salts);
         catalog.orphans.load(orphans);
         if !tables_done {
@@ -354,7 +359,7 @@ impl super::Tables {
                 let (id, brand) = (known(id)?, brand.map(known).transpose()?);
                 self.keys.insert(hash, KeyGate { id, brand, role });
             }
-            Entry::Head { .. } | Entry::Link(_) | Entry::Salt { .. } | Entry::Orphan { .. } => {}
+            Entry::Head { .. } | Entry::Store(_) | Entry::Link(_) | Entry::Salt { .. } | Entry::Orphan { .. } => {}
         }
         Ok(())
     }

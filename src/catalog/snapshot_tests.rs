@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Catalog, draw_salt};
 use crate::domain::id::{BrandId, CampaignId, LinkId};
-use crate::store::LinkChange;
+use crate::store::{FeedHead, LinkChange};
 
 fn link(slug: &str, id: i64) -> LinkChange {
     LinkChange {
@@ -45,6 +45,11 @@ fn salts_and_orphans_come_back_and_a_salt_that_is_over_leaves_the_disk() {
     catalog.apply_link(&link("lOst", 7));
     let orphans = [(LinkId::from_number(7).expect("in range"), "lOst".into())];
     catalog.orphans.load(orphans.into());
+    let head = FeedHead {
+        seq: 12,
+        store: "a token".to_owned(),
+    };
+    catalog.position.store(head.clone().into());
     let over = catalog.salts().of_day(10).0;
     assert!(catalog.write_snapshot(&path).expect("written"));
     let holds_it = || {
@@ -56,6 +61,7 @@ fn salts_and_orphans_come_back_and_a_salt_that_is_over_leaves_the_disk() {
     let restarted = read(&path);
     assert_eq!(restarted.salts().all(), catalog.salts().all());
     assert_eq!(restarted.orphans().some(), ["lOst"]);
+    assert_eq!(*restarted.position(), head);
     restarted.salts().begin_day(13);
     restarted.write_snapshot(&path).expect("written");
     assert!(!holds_it());

@@ -48,6 +48,15 @@ pub struct Changes {
     pub campaigns: Vec<Campaign>,
 }
 
+/// How far the feed of a store is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FeedHead {
+    /// Every change up to it is committed and readable.
+    pub seq: i64,
+    /// The store's token: with another one, this is a store that may have gone back and come to other changes since.
+    pub store: String,
+}
+
 impl LinkChange {
     /// Reads a line as [`Store::changed_links`] asks for it. None of its fields can hold a blank or a line end.
     fn read(line: &str) -> Option<Self> {
@@ -74,14 +83,14 @@ impl LinkChange {
 }
 
 impl Store {
-    /// The feed's head: every change up to it is committed and readable.
+    /// The feed's head, and whose it is, in one answer.
     ///
     /// # Errors
     /// [`StoreError`] when the store does not answer.
-    pub async fn feed_head(&self) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar("SELECT seq FROM feed WHERE id = 1")
-            .fetch_one(&self.control)
-            .await?)
+    pub async fn feed_head(&self) -> Result<FeedHead, StoreError> {
+        let sql = format!("SELECT seq, {} FROM feed WHERE id = 1", self.engine.token());
+        let (seq, store) = sqlx::query_as(AssertSqlSafe(sql)).fetch_one(&self.steps).await?;
+        Ok(FeedHead { seq, store })
     }
 
     /// Brands, keys and campaigns that changed after one position. What changes meanwhile may be among
@@ -101,7 +110,7 @@ impl Store {
         let sql = format!("SELECT * FROM {} WHERE feed_seq > $1", R::TABLE);
         let rows = sqlx::query(AssertSqlSafe(sql))
             .bind(after)
-            .fetch_all(&self.control)
+            .fetch_all(&self.steps)
             .await?;
         rows.iter().map(R::read).collect()
     }
@@ -134,7 +143,7 @@ impl Store {
         let mut after = after;
         loop {
             let query = sqlx::query(sql).bind("\n").bind(NEVER).bind(after).bind(up_to);
-            let row = query.bind(LINKS_AT_ONCE).fetch_one(&self.control).await?;
+            let row = query.bind(LINKS_AT_ONCE).fetch_one(&self.steps).await?;
             let Some(lines) = columns::maybe_text(&row, "lines")? else {
                 return Ok(());
             };
@@ -152,7 +161,7 @@ impl Store {
     /// [`StoreError`] when the store does not answer.
     pub async fn count_links(&self) -> Result<i64, StoreError> {
         Ok(sqlx::query_scalar("SELECT COUNT(*) FROM links")
-            .fetch_one(&self.control)
+            .fetch_one(&self.steps)
             .await?)
     }
 }

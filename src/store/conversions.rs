@@ -231,7 +231,7 @@ impl Store {
                 WHERE links.id = $1";
             let row = sqlx::query(sql)
                 .bind(link.number())
-                .fetch_optional(&self.control)
+                .fetch_optional(&self.steps)
                 .await?;
             let Some(row) = row else { continue };
             let rule: AttributionRule = columns::json(&row, "attribution")?;

@@ -14,16 +14,31 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{AnyPool, ConnectOptions as _, Connection as _, PgPool, SqlitePool};
 
 use super::StoreError;
+use crate::domain::time::DAY_MS;
 use super::reach::{Control, PATIENCE, Reach};
 
 /// The store's file in the data directory.
 pub const STORE_FILE: &str = "linkledger.db";
 /// Connections of one process that read at the same time. In SQLite readers never wait for the writer (WAL).
 const READERS: u32 = 4;
+/// Connections for the short questions that everything else waits for: cursors, the change feed, attribution, probes. Apart,
+/// because a few slow reports may keep all readers.
+const STEPS: u32 = 2;
 /// Connections of one process that write to Postgres as the control plane; they take turns anyway.
 const POSTGRES_WRITERS: u32 = 2;
-/// For every connection to Postgres: a node that freezes in the middle of a transaction gives its locks back.
-const NO_IDLE_TRANSACTION: &str = "SET idle_in_transaction_session_timeout = '10s'";
+/// Connections of one process for bulk work in Postgres: the commit, the leases, the fold of visitors, days made and
+/// dropped, and one to spare. With the readers, the steps, the writers and the pulse, that is 14 for a process.
+const POSTGRES_BULK: u32 = 5;
+/// For every connection to Postgres: a node that freezes in the middle of a transaction gives its locks back, and so does
+/// one whose machine is gone, which the server would else notice after two hours. A node that freezes in the middle of
+/// COPY is found by the leases.
+const LET_GO: &str = "SELECT set_config('idle_in_transaction_session_timeout', '10s', false),
+    set_config('tcp_keepalives_idle', '10', false), set_config('tcp_keepalives_interval', '5', false),
+    set_config('tcp_keepalives_count', '3', false)";
+/// As the server lists the connections of bulk work.
+pub(super) const WORKER: &str = "linkledger worker";
+/// Postgres's time in ms.
+pub(super) const NOW_MS: &str = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
 /// For every connection of SQLite's control plane.
 const PRAGMAS: &[&str] = &[
     "PRAGMA synchronous = FULL",
@@ -70,6 +85,38 @@ impl Engine {
         }
     }
 
+    /// What tells one state of the store from another that took its place: a text that changes when the server is started
+    /// again (a backup may lie in its files now) and when the database or its tables are made again. Always the same in
+    /// SQLite, whose file is not replaced while it is open.
+    pub(super) fn token(self) -> &'static str {
+        match self {
+            Self::Sqlite => "'file'",
+            Self::Postgres => {
+                "CAST(EXTRACT(EPOCH FROM pg_postmaster_start_time()) * 1000000 AS BIGINT)
+                || '/' || (SELECT oid FROM pg_database WHERE datname = current_database())
+                || '/' || CAST('user_agents'::regclass AS oid)"
+            }
+        }
+    }
+
+    /// The earlier of a time of this process, in ms, and the store's own. Several nodes share what lies in Postgres, and
+    /// the wrong clock of one must not delete it for all.
+    pub(super) fn no_later_than_now(self, ms: &str) -> String {
+        match self {
+            Self::Sqlite => ms.to_owned(),
+            Self::Postgres => format!("LEAST({ms}, {NOW_MS})"),
+        }
+    }
+
+    /// A time of this process, in ms, moved to within the last day of the store's own, for what is kept so long from then
+    /// on.
+    pub(super) fn about_now(self, ms: &str) -> String {
+        match self {
+            Self::Sqlite => ms.to_owned(),
+            Self::Postgres => format!("GREATEST(LEAST({ms}, {NOW_MS}), {NOW_MS} - {DAY_MS})"),
+        }
+    }
+
     /// Begins a transaction whose questions all see the same state.
     pub(super) fn begin_snapshot(self) -> &'static str {
         match self {
@@ -92,6 +139,7 @@ pub(super) struct Pools {
     /// For the one question that tells whether the store is within reach.
     pub(super) pulse: AnyPool,
     pub(super) control: Control,
+    pub(super) steps: Control,
     pub(super) writer: AnyPool,
     pub(super) bulk: Bulk,
 }
@@ -141,11 +189,13 @@ fn sqlite(directory: &std::path::Path) -> Result<Pools, StoreError> {
         });
     let reach = Reach::default();
     let one = control.clone().max_connections(1);
+    let steps = control.clone().max_connections(STEPS).connect_lazy_with(address.clone());
     Ok(Pools {
         engine: Engine::Sqlite,
         pulse: one.clone().connect_lazy_with(address.clone()),
         writer: one.connect_lazy_with(address.clone()),
         control: Control::new(control.connect_lazy_with(address), reach.clone()),
+        steps: Control::new(steps, reach.clone()),
         reach,
         bulk: Bulk::Sqlite(bulk),
     })
@@ -154,14 +204,15 @@ fn sqlite(directory: &std::path::Path) -> Result<Pools, StoreError> {
 fn postgres(url: &str) -> Result<Pools, StoreError> {
     let reach = Reach::default();
     let options = PgConnectOptions::from_str(url)?
-        .application_name("linkledger worker")
+        .application_name(WORKER)
         .disable_statement_logging();
     let released = reach.clone();
     let bulk = PgPoolOptions::new()
+        .max_connections(POSTGRES_BULK)
         .acquire_timeout(PATIENCE)
         .after_connect(|conn, _| {
             Box::pin(async move {
-                sqlx::query(NO_IDLE_TRANSACTION).execute(conn).await?;
+                sqlx::query(LET_GO).execute(conn).await?;
                 Ok(())
             })
         })
@@ -178,7 +229,7 @@ fn postgres(url: &str) -> Result<Pools, StoreError> {
         .acquire_timeout(PATIENCE)
         .after_connect(|conn, _| {
             Box::pin(async move {
-                sqlx::query(NO_IDLE_TRANSACTION).execute(conn).await?;
+                sqlx::query(LET_GO).execute(conn).await?;
                 Ok(())
             })
         })
@@ -187,11 +238,13 @@ fn postgres(url: &str) -> Result<Pools, StoreError> {
             Box::pin(async move { reach.usable(conn).await })
         });
     let writers = control.clone().max_connections(POSTGRES_WRITERS);
+    let steps = control.clone().max_connections(STEPS).connect_lazy_with(address.clone());
     Ok(Pools {
         engine: Engine::Postgres,
         pulse: control.clone().max_connections(1).connect_lazy_with(address.clone()),
         writer: writers.connect_lazy_with(address.clone()),
         control: Control::new(control.connect_lazy_with(address), reach.clone()),
+        steps: Control::new(steps, reach.clone()),
         bulk: Bulk::Postgres(bulk),
         reach,
     })

@@ -25,7 +25,7 @@ impl Store {
     /// [`StoreError`] when the store does not answer.
     pub async fn journals(&self) -> Result<HashMap<String, JournalRow>, StoreError> {
         let rows = sqlx::query("SELECT uuid, num, seq FROM journals")
-            .fetch_all(&self.control)
+            .fetch_all(&self.steps)
             .await?;
         rows.iter()
             .map(|row| {
@@ -51,7 +51,7 @@ impl Store {
             let query = journals
                 .iter()
                 .fold(sqlx::query(AssertSqlSafe(sql)), |query, uuid| query.bind(uuid));
-            for row in query.fetch_all(&self.control).await? {
+            for row in query.fetch_all(&self.steps).await? {
                 cursors.insert(row.try_get("uuid")?, row.try_get("seq")?);
             }
         }
@@ -64,6 +64,6 @@ impl Store {
     /// [`StoreError`] when the store does not answer.
     pub async fn cursor(&self, journal: &str) -> Result<i64, StoreError> {
         let seq = sqlx::query_scalar("SELECT seq FROM journals WHERE uuid = $1").bind(journal);
-        Ok(seq.fetch_optional(&self.control).await?.unwrap_or(0))
+        Ok(seq.fetch_optional(&self.steps).await?.unwrap_or(0))
     }
 }

@@ -8,15 +8,23 @@
 //! Every worker calls [`Store::hold_shards`] on a beat. It says that it is alive, renews what it has, gives back what is
 //! more than its share, and takes what nobody holds. One at a time, by an advisory lock, and by the store's clock: the
 //! nodes' may be wrong.
+//!
+//! Whoever takes over would wait for the locks of a commit that froze with its process. The server gives them back by
+//! itself, except in the middle of COPY: neither a statement's time limit nor that of idle transactions holds while the
+//! server reads rows. So every beat ends connections that have been waiting there for too long.
 
+use super::engine::{NOW_MS, WORKER};
 use super::{Store, StoreError, Tx, Work};
 
 /// A worker that has not been heard of for so long is dead, in ms. Its shards are taken over at the next beat.
 const LEASE_MS: i64 = 6_000;
 /// Held for the length of one beat.
 const LEASES_LOCK: i64 = 0x6c6c_6c65_6173;
-/// The store's time in ms.
-const NOW_MS: &str = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
+/// Ends the workers' connections whose COPY began long ago and that wait for rows. A batch is sent in one go.
+const END_FROZEN: &str = "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity
+    WHERE datname = current_database() AND usename = current_user AND application_name = $1
+        AND state = 'active' AND query LIKE 'COPY %' AND wait_event = 'ClientRead'
+        AND query_start < now() - INTERVAL '10 seconds'";
 
 impl Store {
     /// Says that `worker` is alive, and returns what it reads from now on: its share of `shards`, in order. In SQLite,
@@ -65,6 +73,10 @@ async fn take_turn(tx: &mut Tx) -> Result<(), StoreError> {
 
 async fn hold(tx: &mut Tx, worker: &str, shards: &[i64]) -> Result<Vec<i64>, StoreError> {
     take_turn(tx).await?;
+    let (ended,): (i64,) = tx.query(END_FROZEN).bind(WORKER).one().await?;
+    if ended > 0 {
+        tracing::warn!(ended, "commits of workers that do not move were broken off");
+    }
     let (now_ms,): (i64,) = tx.query_built(format!("SELECT {NOW_MS}")).one().await?;
     let until_ms = now_ms + LEASE_MS;
     let alive = "INSERT INTO workers (worker, until_ms) VALUES ($1, $2)

@@ -49,18 +49,19 @@ impl Tx {
         Ok(())
     }
 
-    /// For a commit, before anything else. Tells when the server started, in µs: one that was started since the last
-    /// commit may hold an older state of the store. Always 0 in SQLite, whose file only this process opens.
-    pub(super) async fn share_counts(&mut self) -> Result<i64, StoreError> {
-        match self {
-            Self::Sqlite(_) => Ok(0),
-            Self::Postgres(conn) => {
+    /// For a commit, before anything else. Returns the store's token.
+    pub(super) async fn share_counts(&mut self) -> Result<String, StoreError> {
+        let token = self.engine().token();
+        let (token,): (String,) = match self {
+            Self::Sqlite(_) => self.query_built(format!("SELECT {token}")).one().await?,
+            Self::Postgres(_) => {
                 // Postgres does not leave a function out of a subquery that does something.
-                let sql = "SELECT CAST(EXTRACT(EPOCH FROM pg_postmaster_start_time()) * 1000000 AS BIGINT)
-                    FROM (SELECT pg_advisory_xact_lock_shared($1)) AS held";
-                Ok(sqlx::query_scalar(sql).bind(COUNTS).fetch_one(&mut **conn).await?)
+                let held = "(SELECT pg_advisory_xact_lock_shared($1)) AS held";
+                let query = self.query_built(format!("SELECT {token} FROM {held}"));
+                query.bind(COUNTS).one().await?
             }
-        }
+        };
+        Ok(token)
     }
 
     /// For whoever makes counts anew, before anything else.

@@ -57,7 +57,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 pub use brands::Brand;
 pub use campaigns::Campaign;
-pub use changes::{Changes, LinkChange};
+pub use changes::{Changes, FeedHead, LinkChange};
 pub use conversions::{ConversionFilter, StoredConversion, StoredCredit, StoredTouchpoint};
 pub use deals::{Deal, DealPlace};
 pub use decisions::{NewDecision, REJECTED_BY_REVIEW, StoredDecision};
@@ -92,7 +92,7 @@ pub type Work<'c, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send
 /// Held by whoever writes as the control plane, for the length of the transaction.
 const CONTROL_LOCK: i64 = 0x6c6c_6374_726c;
 
-/// How long a write of the control plane waits for its turn.
+/// How long a write of the control plane waits for its turn, and in Postgres for any lock.
 const TURN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The store. Clones share connections.
@@ -103,8 +103,10 @@ pub struct Store {
     pulse: AnyPool,
     /// Reads.
     control: Control,
-    /// The control plane's writes: one connection, used under `writing`, so that no slow report keeps a
-    /// write waiting while it keeps everybody else from writing.
+    /// Short reads that others wait for.
+    steps: Control,
+    /// The control plane's writes, apart so that no slow report keeps a write waiting. In SQLite one connection, used
+    /// under `writing`; in Postgres two, which take turns by [`CONTROL_LOCK`].
     writer: AnyPool,
     bulk: Bulk,
     writing: Arc<Mutex<()>>,
@@ -132,6 +134,7 @@ impl Store {
             reach: pools.reach,
             pulse: pools.pulse,
             control: pools.control,
+            steps: pools.steps,
             writer: pools.writer,
             bulk: pools.bulk,
             writing: Arc::new(Mutex::new(())),
@@ -169,6 +172,7 @@ impl Store {
     pub async fn close(&self) {
         self.pulse.close().await;
         self.control.close().await;
+        self.steps.close().await;
         self.writer.close().await;
         match &self.bulk {
             Bulk::Sqlite(pool) => pool.close().await,
@@ -217,8 +221,9 @@ impl Store {
     {
         let mut tx = self.writer.begin_with(self.engine.begin_write()).await?;
         if self.engine == Engine::Postgres {
-            let lock = sqlx::query("SELECT 1 FROM (SELECT pg_advisory_xact_lock($1)) AS taken");
-            lock.bind(CONTROL_LOCK).execute(&mut *tx).await?;
+            let sql = "SELECT 1 FROM (SELECT set_config('lock_timeout', $1, true), pg_advisory_xact_lock($2)) AS taken";
+            let patience = format!("{}ms", TURN_PATIENCE.as_millis());
+            sqlx::query(sql).bind(patience).bind(CONTROL_LOCK).execute(&mut *tx).await?;
         }
         match work(&mut tx).await {
             Ok(answer) => {

@@ -115,7 +115,7 @@ impl Store {
         let mut owners = HashMap::new();
         for (brand, text) in codes {
             let query = sqlx::query(sql).bind(brand.number()).bind(text.folded());
-            let Some(row) = query.fetch_optional(&self.control).await? else {
+            let Some(row) = query.fetch_optional(&self.steps).await? else {
                 continue;
             };
             let code = PromoCode::read(&row)?;
@@ -153,7 +153,7 @@ impl Store {
     pub async fn influencer_email(&self, id: InfluencerId) -> Result<Option<Email>, StoreError> {
         let row = sqlx::query("SELECT email FROM influencers WHERE id = $1")
             .bind(id.number())
-            .fetch_optional(&self.control)
+            .fetch_optional(&self.steps)
             .await?;
         row.map_or(Ok(None), |row| columns::maybe_parsed(&row, "email", Email::parse))
     }

@@ -164,14 +164,16 @@ impl Store {
         .await
     }
 
-    /// Deletes the rejections that were kept long enough; returns how many.
+    /// Deletes the rejections that were kept long enough, by this clock and by the store's; returns how many.
     ///
     /// # Errors
     /// [`StoreError`] when the store does not answer.
     pub async fn forget_rejections(&self, now: Instant) -> Result<u64, StoreError> {
+        let now_ms = self.engine.no_later_than_now("$1");
+        let sql = format!("DELETE FROM rejections WHERE rejected_at_ms < {now_ms} - {KEPT_MS}");
         self.transact(move |conn| -> Work<'_, u64> {
             Box::pin(async move {
-                let query = sqlx::query("DELETE FROM rejections WHERE rejected_at_ms < $1").bind(now.ms() - KEPT_MS);
+                let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(now.ms());
                 Ok(query.execute(conn).await?.rows_affected())
             })
         })

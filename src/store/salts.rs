@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::AnyConnection;
-use sqlx::Row as _;
+use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 
 use super::{Store, StoreError, Work};
-use crate::domain::time::Instant;
+use crate::domain::time::{DAY_MS, Instant};
 
 /// Days ahead for which salts are made, so that a node outlives a store that is down over midnight.
 const DAYS_AHEAD: i64 = 2;
@@ -21,7 +20,7 @@ async fn stored(conn: &mut AnyConnection) -> Result<BTreeMap<i64, String>, Store
 }
 
 impl Store {
-    /// Makes the salts that are missing, destroys the old ones, and returns those in force by UTC day.
+    /// Makes the salts that are missing, destroys those that are old by this clock and by the store's, and returns those in force by UTC day.
     ///
     /// # Errors
     /// [`StoreError`] when the store does not answer.
@@ -34,10 +33,12 @@ impl Store {
         if known.keys().all(|day| *day >= oldest) && ahead.clone().all(|day| known.contains_key(&day)) {
             return Ok(known);
         }
+        let now_ms = self.engine.no_later_than_now("$1");
+        let destroy = format!("DELETE FROM salts WHERE utc_day < {now_ms} / {DAY_MS} - {SALT_DAYS_KEPT}");
         self.transact(move |conn| -> Work<'_, _> {
             Box::pin(async move {
-                let destroy = "DELETE FROM salts WHERE utc_day < $1";
-                sqlx::query(destroy).bind(oldest).execute(&mut *conn).await?;
+                let query = sqlx::query(AssertSqlSafe(destroy)).bind(now.ms());
+                query.execute(&mut *conn).await?;
                 for day in ahead {
                     sqlx::query("INSERT INTO salts (utc_day, salt) VALUES ($1, $2) ON CONFLICT (utc_day) DO NOTHING")
                         .bind(day)

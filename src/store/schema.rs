@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{AnyConnection, PgPool, SqlitePool};
+use sqlx::{AnyConnection, Connection as _, PgPool, SqlitePool};
 
 use super::StoreError;
 use super::engine::Engine;
@@ -48,9 +48,13 @@ pub(super) async fn migrate_sqlite(pool: &SqlitePool) -> Result<(), StoreError> 
     Ok(migrator(SQLITE).run(pool).await?)
 }
 
-/// Under Postgres's advisory lock of migrations, so that nodes which start together take turns.
+/// Under Postgres's advisory lock of migrations, so that nodes which start together take turns. A migration that fails
+/// leaves the lock to its connection, which therefore ends here instead of going back to the pool.
 pub(super) async fn migrate_postgres(pool: &PgPool) -> Result<(), StoreError> {
-    Ok(migrator(POSTGRES).run(pool).await?)
+    let mut conn = pool.acquire().await?.detach();
+    migrator(POSTGRES).run_direct(None, &mut conn, false).await?;
+    conn.close().await?;
+    Ok(())
 }
 
 /// The version that this program works on.

@@ -161,8 +161,8 @@ async fn seal(tx: &mut Tx, OldDay { utc_day, partitioned }: OldDay, now: Instant
 
 /// What must happen before a day's raw clicks may go.
 async fn waits(tx: &mut Tx, utc_day: i64) -> Result<Option<&'static str>, StoreError> {
-    // Rollups are being made anew from raw clicks. A run that begins after this has to wait for the partition's lock
-    // before it can find out which days to look at, and then finds this one sealed.
+    // Rollups are being made anew from raw clicks. A run that begins after this may still read the day's clicks; when it
+    // comes to write, they are gone, and it counts only those that it still found.
     let (read_again,): (bool,) = tx
         .query("SELECT EXISTS (SELECT 1 FROM user_agents WHERE version = 0)")
         .one()

@@ -63,8 +63,8 @@ impl Facet {
 /// The numbers of what was met so far.
 #[derive(Debug, Default)]
 pub(super) struct Dictionaries {
-    /// The start of the server that gave the numbers.
-    started_us: i64,
+    /// The token of the store that gave the numbers.
+    store: String,
     user_agents: HashMap<Box<str>, i64>,
     referrers: HashMap<Box<str>, i64>,
     languages: HashMap<Box<str>, i64>,
@@ -87,12 +87,12 @@ where
 }
 
 impl Dictionaries {
-    /// Forgets everything that another server said, or this one before it was started again: after a restore its numbers
-    /// may stand for nothing, or for something else.
-    pub(super) fn trust(&mut self, started_us: i64) {
-        if self.started_us != started_us {
+    /// Forgets everything that a store with another token said: after a restore its numbers may stand for nothing, or for
+    /// something else.
+    pub(super) fn trust(&mut self, store: String) {
+        if self.store != store {
             *self = Self {
-                started_us,
+                store,
                 ..Self::default()
             };
         }

@@ -74,10 +74,7 @@ async fn write(
     now: Instant,
 ) -> Result<Outcomes, StoreError> {
     known.trust(tx.share_counts().await?);
-    let mut nums = Vec::with_capacity(batch.parts.len());
-    for part in &batch.parts {
-        nums.push(move_cursor(tx, part, now).await?);
-    }
+    let nums = move_cursors(tx, &batch.parts, now).await?;
     lock_brands(tx, batch).await?;
     clicks::write(tx, &batch.clicks, (&nums, batch.shard), known, agent_version).await?;
     let counted = conversions::write(tx, &batch.conversions, &nums, now).await?;
@@ -115,6 +112,18 @@ async fn lock_brands(tx: &mut Tx, batch: &Batch) -> Result<(), StoreError> {
             .await?;
     }
     Ok(())
+}
+
+/// Compares and sets the cursors; returns the journals' small numbers, in the order of `parts`. In the order of their
+/// uuids, so that two workers which bring the same journals do not wait in a circle.
+async fn move_cursors(tx: &mut Tx, parts: &[JournalPart], now: Instant) -> Result<Vec<i64>, StoreError> {
+    let mut in_order: Vec<usize> = (0..parts.len()).collect();
+    in_order.sort_by_key(|place| &parts[*place].journal);
+    let mut nums = vec![0; parts.len()];
+    for place in in_order {
+        nums[place] = move_cursor(tx, &parts[place], now).await?;
+    }
+    Ok(nums)
 }
 
 /// Compares and sets one cursor; returns the journal's small number.

@@ -17,9 +17,12 @@ pub(super) struct NotCounted<'a> {
 
 impl NotCounted<'_> {
     pub(super) async fn write(&self, tx: &mut Tx, now: Instant) -> Result<(), StoreError> {
-        let sql = "INSERT INTO rejections (journal_num, seq, brand_id, kind, reason, facts, rejected_at_ms)
-            VALUES ($1, $2, $3, $4, $5, $6, $7)";
-        tx.query(sql)
+        let now_ms = tx.engine().about_now("$7");
+        let sql = format!(
+            "INSERT INTO rejections (journal_num, seq, brand_id, kind, reason, facts, rejected_at_ms)
+            VALUES ($1, $2, $3, $4, $5, $6, {now_ms})"
+        );
+        tx.query_built(sql)
             .bind(self.journal_num)
             .bind(self.seq)
             .bind(self.brand)

@@ -2,7 +2,7 @@
 //!
 //! A click is found by its time and its place in its journal: rows are numbered in SQLite only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use futures_util::TryStreamExt as _;
 use sqlx::AssertSqlSafe;
@@ -26,6 +26,15 @@ struct Change {
     facet: FacetTexts,
     /// What it adds to people's clicks: 1, 0 or -1.
     human: i64,
+}
+
+/// Where a click is found: its time, its journal's number and its sequence.
+type Place = (i64, i64, i64);
+
+impl Change {
+    const fn place(&self) -> Place {
+        (self.at_ms, self.journal_num, self.seq)
+    }
 }
 
 /// What a stale click counts as now, unless that is what it counted as before.
@@ -65,9 +74,13 @@ fn change(row: &AnyRow) -> Result<Option<Change>, StoreError> {
 
 async fn write(tx: &mut Tx, quarter_ms: i64, changes: Vec<Change>) -> Result<(), StoreError> {
     tx.own_counts().await?;
-    set_classes(tx, quarter_ms, &changes).await?;
+    // Clicks whose day was sealed and dropped since they were read count on as they did: so says what was kept of them.
+    let changed = set_classes(tx, quarter_ms, &changes).await?;
     let mut human: BTreeMap<(i64, FacetTexts), i64> = BTreeMap::new();
     for change in changes {
+        if !changed.contains(&change.place()) {
+            continue;
+        }
         *human.entry((change.link, change.facet)).or_default() += change.human;
     }
     let mut rollups: BTreeMap<RollupKey, Tally> = BTreeMap::new();
@@ -80,8 +93,10 @@ async fn write(tx: &mut Tx, quarter_ms: i64, changes: Vec<Change>) -> Result<(),
     add_rollups(tx, SHARD, &rollups).await
 }
 
-async fn set_classes(tx: &mut Tx, quarter_ms: i64, changes: &[Change]) -> Result<(), StoreError> {
+/// Returns the places of the clicks that are still there.
+async fn set_classes(tx: &mut Tx, quarter_ms: i64, changes: &[Change]) -> Result<HashSet<Place>, StoreError> {
     match tx {
+        // Which keeps its clicks.
         Tx::Sqlite(_) => {
             for change in changes {
                 let sql =
@@ -90,6 +105,7 @@ async fn set_classes(tx: &mut Tx, quarter_ms: i64, changes: &[Change]) -> Result
                 let query = query.bind(change.at_ms).bind(change.journal_num).bind(change.seq);
                 query.execute().await?;
             }
+            Ok(changes.iter().map(Change::place).collect())
         }
         Tx::Postgres(conn) => {
             // The quarter is said once more so that only its partition is looked at.
@@ -97,22 +113,23 @@ async fn set_classes(tx: &mut Tx, quarter_ms: i64, changes: &[Change]) -> Result
                 FROM UNNEST($1::smallint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
                     AS changed (class, reason, at_ms, journal_num, seq)
                 WHERE clicks.at_ms >= $6 AND clicks.at_ms < $7 AND clicks.at_ms = changed.at_ms
-                    AND clicks.journal_num = changed.journal_num AND clicks.seq = changed.seq";
+                    AND clicks.journal_num = changed.journal_num AND clicks.seq = changed.seq
+                RETURNING clicks.at_ms, CAST(clicks.journal_num AS BIGINT), clicks.seq";
             let numbers = |of: fn(&Change) -> i64| changes.iter().map(of).collect::<Vec<i64>>();
             let classes: Vec<i16> = changes.iter().map(|change| change.class.code().into()).collect();
             let reasons: Vec<&str> = changes.iter().map(|change| &*change.reason).collect();
-            let query = sqlx::query(sql).bind(classes).bind(reasons);
-            query
+            let query = sqlx::query_as(sql).bind(classes).bind(reasons);
+            let changed: Vec<Place> = query
                 .bind(numbers(|change| change.at_ms))
                 .bind(numbers(|change| change.journal_num))
                 .bind(numbers(|change| change.seq))
                 .bind(quarter_ms)
                 .bind(quarter_ms + QUARTER_MS)
-                .execute(&mut **conn)
+                .fetch_all(&mut **conn)
                 .await?;
+            Ok(changed.into_iter().collect())
         }
     }
-    Ok(())
 }
 
 impl Store {
