@@ -102,7 +102,8 @@ fn launch(room: &Room, port: u16, options: &[(String, String)]) -> Started {
             assert!(log.contains("Address already in use"), "Redis did not start: {log}");
             return Some(false);
         }
-        // It says LOADING until it has read its files.
+        // It says LOADING to PING until it has read its files.
+        ask(port, &["PING"]).ok()?;
         let place = ask(port, &["CONFIG", "GET", "dir"]).ok()?;
         let place: Vec<String> = redis::from_redis_value(place).ok()?;
         // Somebody else's server on the same port is not ours; ours is about to find out.
