@@ -229,10 +229,7 @@ impl Store {
                 LEFT JOIN deals ON deals.campaign_id = links.campaign_id
                     AND deals.influencer_id = links.influencer_id AND deals.archived_at_ms IS NULL
                 WHERE links.id = $1";
-            let row = sqlx::query(sql)
-                .bind(link.number())
-                .fetch_optional(&self.steps)
-                .await?;
+            let row = sqlx::query(sql).bind(link.number()).fetch_optional(&self.steps).await?;
             let Some(row) = row else { continue };
             let rule: AttributionRule = columns::json(&row, "attribution")?;
             let owner = LinkOwner {

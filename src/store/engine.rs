@@ -14,8 +14,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{AnyPool, ConnectOptions as _, Connection as _, PgPool, SqlitePool};
 
 use super::StoreError;
-use crate::domain::time::DAY_MS;
 use super::reach::{Control, PATIENCE, Reach};
+use crate::domain::time::DAY_MS;
 
 /// The store's file in the data directory.
 pub const STORE_FILE: &str = "linkledger.db";
@@ -189,7 +189,10 @@ fn sqlite(directory: &std::path::Path) -> Result<Pools, StoreError> {
         });
     let reach = Reach::default();
     let one = control.clone().max_connections(1);
-    let steps = control.clone().max_connections(STEPS).connect_lazy_with(address.clone());
+    let steps = control
+        .clone()
+        .max_connections(STEPS)
+        .connect_lazy_with(address.clone());
     Ok(Pools {
         engine: Engine::Sqlite,
         pulse: one.clone().connect_lazy_with(address.clone()),
@@ -238,7 +241,10 @@ fn postgres(url: &str) -> Result<Pools, StoreError> {
             Box::pin(async move { reach.usable(conn).await })
         });
     let writers = control.clone().max_connections(POSTGRES_WRITERS);
-    let steps = control.clone().max_connections(STEPS).connect_lazy_with(address.clone());
+    let steps = control
+        .clone()
+        .max_connections(STEPS)
+        .connect_lazy_with(address.clone());
     Ok(Pools {
         engine: Engine::Postgres,
         pulse: control.clone().max_connections(1).connect_lazy_with(address.clone()),

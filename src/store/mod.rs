@@ -223,7 +223,11 @@ impl Store {
         if self.engine == Engine::Postgres {
             let sql = "SELECT 1 FROM (SELECT set_config('lock_timeout', $1, true), pg_advisory_xact_lock($2)) AS taken";
             let patience = format!("{}ms", TURN_PATIENCE.as_millis());
-            sqlx::query(sql).bind(patience).bind(CONTROL_LOCK).execute(&mut *tx).await?;
+            sqlx::query(sql)
+                .bind(patience)
+                .bind(CONTROL_LOCK)
+                .execute(&mut *tx)
+                .await?;
         }
         match work(&mut tx).await {
             Ok(answer) => {
