@@ -54,7 +54,7 @@ fn a_database_that_was_made_again_is_known_as_another_store() {
     assert_eq!(first, same);
     // As `pg_restore --clean` goes about it, while the server runs on.
     let books = Books::at(location.clone());
-    books.alter("DROP SCHEMA public CASCADE");
+    books.alter("DROP SCHEMA linkledger_views, public CASCADE");
     books.alter("CREATE SCHEMA public");
     let again = block_on(head());
     assert_eq!(again.seq, first.seq);

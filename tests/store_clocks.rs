@@ -29,7 +29,7 @@ fn a_node_of_another_century_deletes_neither_salts_nor_rejections_of_the_others(
     let books = Books::at(location.clone());
     books.tamper(
         "INSERT INTO rejections (journal_num, seq, kind, reason, facts, rejected_at_ms)
-         SELECT 1, days, 'click', 'unknown', '{}', CAST(EXTRACT(EPOCH FROM now()) * 1000 AS BIGINT) - days * 86400000
+         SELECT 1, days, 'click', 'unknown', '{}', CAST(EXTRACT(EPOCH FROM now()) * 1000 AS BIGINT) - CAST(days AS BIGINT) * 86400000
          FROM (VALUES (1), (29), (31)) AS ages (days)",
     );
     assert_eq!(forget(wrong), 1, "by the store's clock");
