@@ -82,6 +82,11 @@ pub(super) async fn feel_store(store: Store, metrics: Metrics) {
                 }
                 (was_up, said) = (true, false);
             }
+            // This process is ending.
+            Err(StoreError::Engine(error)) if store.is_closed() => {
+                tracing::debug!(%error, "the store is closed");
+                return;
+            }
             Err(error) if was_up && !said => {
                 tracing::error!(%error, "the store does not answer");
                 said = true;

@@ -168,6 +168,12 @@ impl Store {
         }
     }
 
+    /// Whether [`Store::close`] was called.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.control.is_closed()
+    }
+
     /// Closes every connection; SQLite's write-ahead log is folded into the file.
     pub async fn close(&self) {
         self.pulse.close().await;
