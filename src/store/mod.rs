@@ -1,7 +1,7 @@
 //! The only room with SQL: brands, links and everything else that is kept, and the worker's commit.
 //!
 //! SQL is written once for both engines, SQLite and Postgres, wherever both accept it. The control plane's runs through
-//! `sqlx`'s `Any`; the worker's commit has typed connections ([`statement`]), because it loads clicks in bulk, which
+//! `sqlx`'s `Any`; the worker's commit has typed connections (`statement.rs`), because it loads clicks in bulk, which
 //! `Any` cannot. In SQLite the writes of one process take turns through a fair lock, because SQLite's own is a lottery
 //! in which a busy worker starves the API. In Postgres the control plane's writes of all nodes take turns through one
 //! advisory lock: what a write checks first (is this slug free?) still holds when it commits, as in SQLite. Workers do
@@ -192,7 +192,7 @@ impl Store {
     }
 
     /// Brings everything committed so far to the disk. A worker's commit is not, at first: see
-    /// [`engine`].
+    /// `engine.rs`.
     ///
     /// # Errors
     /// [`StoreError`] when the store does not answer.
@@ -248,7 +248,7 @@ impl Store {
         }
     }
 
-    /// The same for bulk work that a power cut may take back, because it is done again: see [`engine`].
+    /// The same for bulk work that a power cut may take back, because it is done again: see `engine.rs`.
     async fn transact_bulk<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
