@@ -5,7 +5,6 @@
 //! with the delay from a click's answer to its commit. At last every answered click must be in the store.
 
 mod clicks;
-mod fleet;
 mod ground;
 #[path = "../tests/harness/mod.rs"]
 mod harness;
@@ -18,8 +17,8 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use clicks::{Filling, Spread, fill};
-use fleet::{Node, Shared};
 use ground::Outcome;
+use harness::process::Process;
 use harness::servers::postgres::PrivatePostgres;
 use harness::servers::redis::PrivateRedis;
 use linkledger::domain::id::LinkId;
@@ -50,6 +49,26 @@ struct Cli {
     /// What cargo says to every bench.
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+/// What all nodes share.
+struct Shared {
+    database_url: String,
+    redis_url: String,
+}
+
+impl Shared {
+    /// Starts a node on a data directory of its own, and waits until it serves.
+    fn start(&self, role: &str, data_dir: &Path) -> Process {
+        Process::start_with(data_dir, |command| {
+            command
+                .args(["serve", "--role", role])
+                .env("LINKLEDGER_DATABASE_URL", &self.database_url)
+                .env("LINKLEDGER_REDIS_URL", &self.redis_url)
+                .env("LINKLEDGER_SECRET", "5c".repeat(32))
+                .env("LINKLEDGER_LOG", "error")
+        })
+    }
 }
 
 /// The store, and how many clicks were in it before.
@@ -128,13 +147,13 @@ async fn slugs(store: &Store, links: &[LinkId]) -> Outcome<Vec<String>> {
     Ok(slugs)
 }
 
-fn print_used(nodes: &[&Node], postgres: u32, redis: u32) -> Outcome<()> {
+fn print_used(nodes: &[(String, u32)], (postgres, redis): (u32, u32)) -> Outcome<()> {
     let mut used = Vec::new();
-    for node in nodes {
-        used.push((node.name.clone(), node.used()?));
+    for (name, id) in nodes {
+        used.push((name.as_str(), used::of_process(*id)?));
     }
-    used.push(("Postgres".to_owned(), used::of_tree(postgres)?));
-    used.push(("Redis".to_owned(), used::of_tree(redis)?));
+    used.push(("Postgres", used::of_tree(postgres)?));
+    used.push(("Redis", used::of_tree(redis)?));
     for (name, used) in used {
         println!(
             "{:>12.1}  s of CPU, {:.0} MiB resident at most: {name}",
@@ -159,8 +178,7 @@ async fn measure(cli: &Cli, home: &Path, shared: &Shared, servers: (u32, u32)) -
 
     let mut workers = Vec::with_capacity(cli.workers);
     for number in 1..=cli.workers {
-        let name = format!("worker {number}");
-        workers.push(shared.start(&name, "worker", &home.join(&name))?);
+        workers.push(shared.start("worker", &home.join(format!("worker {number}"))));
     }
     let books = Books {
         store: &store,
@@ -168,7 +186,7 @@ async fn measure(cli: &Cli, home: &Path, shared: &Shared, servers: (u32, u32)) -
     };
     let (backlog, started) = (cli.backlog as u64, Instant::now());
     // It takes the dead node's directory over, and with it the journals.
-    let redirect = shared.start("redirect", "redirect", &node_dir)?;
+    let redirect = shared.start("redirect", &node_dir);
     let bar = ground::bar(cli.backlog, "draining the backlog");
     loop {
         let committed = books.committed().await?;
@@ -188,11 +206,12 @@ async fn measure(cli: &Cli, home: &Path, shared: &Shared, servers: (u32, u32)) -
         "{:>12.0}  clicks a second committed ({seconds:.1} s)",
         backlog as f64 / seconds
     );
-    let mut nodes: Vec<&Node> = workers.iter().collect();
-    nodes.push(&redirect);
-    print_used(&nodes, servers.0, servers.1)?;
+    let named = |(place, worker): (usize, &Process)| (format!("worker {}", place + 1), worker.id());
+    let mut nodes: Vec<(String, u32)> = workers.iter().enumerate().map(named).collect();
+    nodes.push(("redirect".to_owned(), redirect.id()));
+    print_used(&nodes, servers)?;
 
-    let address = redirect.redirect.clone().ok_or("a redirect node listens")?;
+    let address = redirect.redirect().to_string();
     let (clicks, seconds, _) = live(cli, &store, &address, &slugs, None).await?;
     let rate = clicks as f64 / seconds;
     println!(
@@ -203,11 +222,11 @@ async fn measure(cli: &Cli, home: &Path, shared: &Shared, servers: (u32, u32)) -
     let (half_clicks, _, (median, p99)) = live(cli, &store, &address, &slugs, Some(rate / 2.0)).await?;
     println!("{half_clicks} live clicks at half of that rate:");
     println!("{median:>12.3}  s from the answer to the commit at the median, {p99:.3} at p99");
-    print_used(&nodes, servers.0, servers.1)?;
+    print_used(&nodes, servers)?;
 
-    redirect.stop()?;
+    redirect.terminate();
     for worker in workers {
-        worker.stop()?;
+        worker.terminate();
     }
     let verified = store.verify(linkledger::agents::AGENT_DATA_VERSION, |_| ()).await?;
     store.close().await;
@@ -229,10 +248,8 @@ fn main() -> Outcome<()> {
     let home = ground::directory(cli.under.as_deref())?;
     let (postgres, redis) = (PrivatePostgres::durable(), PrivateRedis::new());
     let shared = Shared {
-        program: PathBuf::from(env!("CARGO_BIN_EXE_linkledger")),
         database_url: postgres.database(),
         redis_url: redis.url(),
-        secret: "5c".repeat(32),
     };
     let pid = |id: Option<rustix::process::Pid>| id.map(|id| id.as_raw_nonzero().get().unsigned_abs());
     let servers = (

@@ -17,7 +17,7 @@ use crate::journal::{JournalError, JournalId, JournalStats, discover, last_seq};
 use crate::metrics::Metrics;
 use crate::shutdown::Shutdown;
 use crate::store::Store;
-use crate::stream::{CursorSource as _, JOURNALS_DIR, Progress};
+use crate::stream::{CursorSource as _, JOURNALS_DIR, Progress, cursor_of};
 use crate::worker::Worker;
 
 /// How often the store is asked how far it is.
@@ -115,7 +115,7 @@ async fn watch(
     let mut interrupted = std::pin::pin!(tokio::signal::ctrl_c());
     loop {
         if let Ok(cursors) = store.cursors(ends.iter().map(|(id, _)| *id).collect()).await {
-            let confirmed = |(id, last): &(JournalId, u64)| cursors.get(id).copied().unwrap_or(0).min(*last);
+            let confirmed = |(id, last): &(JournalId, u64)| cursor_of(&cursors, *id).min(*last);
             let before = drained.confirmed;
             drained.confirmed = ends.iter().map(confirmed).sum();
             drained.journals_left = ends.iter().filter(|end| confirmed(end) < end.1).count();

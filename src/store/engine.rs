@@ -9,9 +9,10 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::pool::PoolOptions;
+use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{AnyPool, ConnectOptions as _, Connection as _, PgPool, SqlitePool};
+use sqlx::{AnyPool, ConnectOptions as _, Connection as _, Database, Executor, PgPool, SqlitePool};
 
 use super::StoreError;
 use super::reach::{Control, PATIENCE, Reach};
@@ -204,54 +205,39 @@ fn sqlite(directory: &std::path::Path) -> Result<Pools, StoreError> {
     })
 }
 
+/// A pool of connections to Postgres, typed or not.
+fn postgres_pool<D>(reach: &Reach, connections: u32) -> PoolOptions<D>
+where
+    D: Database,
+    for<'c> &'c mut D::Connection: Executor<'c, Database = D>,
+{
+    let released = reach.clone();
+    PoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(PATIENCE)
+        .after_connect(|conn: &mut D::Connection, _| Box::pin(async move { conn.execute(LET_GO).await.map(drop) }))
+        .after_release(move |conn, _| {
+            let reach = released.clone();
+            Box::pin(async move { reach.usable(conn).await })
+        })
+}
+
 fn postgres(url: &str) -> Result<Pools, StoreError> {
     let reach = Reach::default();
     let options = PgConnectOptions::from_str(url)?
         .application_name(WORKER)
         .disable_statement_logging();
-    let released = reach.clone();
-    let bulk = PgPoolOptions::new()
-        .max_connections(POSTGRES_BULK)
-        .acquire_timeout(PATIENCE)
-        .after_connect(|conn, _| {
-            Box::pin(async move {
-                sqlx::query(LET_GO).execute(conn).await?;
-                Ok(())
-            })
-        })
-        .after_release(move |conn, _| {
-            let reach = released.clone();
-            Box::pin(async move { reach.usable(conn).await })
-        })
-        .connect_lazy_with(options);
+    let bulk = postgres_pool(&reach, POSTGRES_BULK).connect_lazy_with(options);
     let address: AnyConnectOptions = url.parse()?;
     let address = address.disable_statement_logging();
-    let released = reach.clone();
-    let control = AnyPoolOptions::new()
-        .max_connections(READERS)
-        .acquire_timeout(PATIENCE)
-        .after_connect(|conn, _| {
-            Box::pin(async move {
-                sqlx::query(LET_GO).execute(conn).await?;
-                Ok(())
-            })
-        })
-        .after_release(move |conn, _| {
-            let reach = released.clone();
-            Box::pin(async move { reach.usable(conn).await })
-        });
-    let writers = control.clone().max_connections(POSTGRES_WRITERS);
-    let steps = control
-        .clone()
-        .max_connections(STEPS)
-        .connect_lazy_with(address.clone());
+    let untyped = |connections| postgres_pool(&reach, connections).connect_lazy_with(address.clone());
     Ok(Pools {
         engine: Engine::Postgres,
-        pulse: control.clone().max_connections(1).connect_lazy_with(address.clone()),
-        writer: writers.connect_lazy_with(address.clone()),
-        control: Control::new(control.connect_lazy_with(address), reach.clone()),
-        steps: Control::new(steps, reach.clone()),
+        pulse: untyped(1),
+        writer: untyped(POSTGRES_WRITERS),
+        control: Control::new(untyped(READERS), reach.clone()),
+        steps: Control::new(untyped(STEPS), reach.clone()),
         bulk: Bulk::Postgres(bulk),
-        reach,
+        reach: reach.clone(),
     })
 }

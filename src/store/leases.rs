@@ -13,6 +13,9 @@
 //! itself, except in the middle of COPY: neither a statement's time limit nor that of idle transactions holds while the
 //! server reads rows. So every beat ends connections that have been waiting there for too long.
 
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgConnection;
+
 use super::engine::{NOW_MS, WORKER};
 use super::{Store, StoreError, Tx, Work};
 
@@ -38,7 +41,7 @@ impl Store {
             Box::pin(async move {
                 match tx {
                     Tx::Sqlite(_) => Ok(shards),
-                    Tx::Postgres(_) => hold(tx, &worker, &shards).await,
+                    Tx::Postgres(conn) => hold(conn, &worker, &shards).await,
                 }
             })
         })
@@ -53,11 +56,11 @@ impl Store {
         let worker = worker.to_owned();
         self.transact_bulk(move |tx| -> Work<'_, _> {
             Box::pin(async move {
-                if let Tx::Postgres(_) = tx {
-                    take_turn(tx).await?;
-                    give_back(tx, &worker, 0).await?;
-                    let gone = tx.query("DELETE FROM workers WHERE worker = $1");
-                    gone.bind(&worker).execute().await?;
+                if let Tx::Postgres(conn) = tx {
+                    take_turn(conn).await?;
+                    give_back(conn, &worker, 0).await?;
+                    let gone = sqlx::query("DELETE FROM workers WHERE worker = $1");
+                    gone.bind(&worker).execute(&mut **conn).await?;
                 }
                 Ok(())
             })
@@ -66,63 +69,62 @@ impl Store {
     }
 }
 
-async fn take_turn(tx: &mut Tx) -> Result<(), StoreError> {
-    let lock = tx.query("SELECT pg_advisory_xact_lock($1)").bind(LEASES_LOCK);
-    lock.execute().await.map(drop)
+async fn take_turn(conn: &mut PgConnection) -> Result<(), StoreError> {
+    let lock = sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LEASES_LOCK);
+    lock.execute(conn).await?;
+    Ok(())
 }
 
-async fn hold(tx: &mut Tx, worker: &str, shards: &[i64]) -> Result<Vec<i64>, StoreError> {
-    take_turn(tx).await?;
-    let (ended,): (i64,) = tx.query(END_FROZEN).bind(WORKER).one().await?;
+async fn hold(conn: &mut PgConnection, worker: &str, shards: &[i64]) -> Result<Vec<i64>, StoreError> {
+    take_turn(conn).await?;
+    let ended: i64 = sqlx::query_scalar(END_FROZEN)
+        .bind(WORKER)
+        .fetch_one(&mut *conn)
+        .await?;
     if ended > 0 {
         tracing::warn!(ended, "commits of workers that do not move were broken off");
     }
-    let (now_ms,): (i64,) = tx.query_built(format!("SELECT {NOW_MS}")).one().await?;
+    let now = AssertSqlSafe(format!("SELECT {NOW_MS}"));
+    let now_ms: i64 = sqlx::query_scalar(now).fetch_one(&mut *conn).await?;
     let until_ms = now_ms + LEASE_MS;
     let alive = "INSERT INTO workers (worker, until_ms) VALUES ($1, $2)
         ON CONFLICT (worker) DO UPDATE SET until_ms = excluded.until_ms";
-    tx.query(alive).bind(worker).bind(until_ms).execute().await?;
+    sqlx::query(alive)
+        .bind(worker)
+        .bind(until_ms)
+        .execute(&mut *conn)
+        .await?;
     for dead in [
         "DELETE FROM workers WHERE until_ms < $1",
         "DELETE FROM leases WHERE until_ms < $1",
     ] {
-        tx.query(dead).bind(now_ms).execute().await?;
+        sqlx::query(dead).bind(now_ms).execute(&mut *conn).await?;
     }
-    let (workers,): (i64,) = tx.query("SELECT COUNT(*) FROM workers").one().await?;
+    let workers: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM workers")
+        .fetch_one(&mut *conn)
+        .await?;
     let workers = usize::try_from(workers).unwrap_or(1).max(1);
     let share = i64::try_from(shards.len().div_ceil(workers)).unwrap_or(i64::MAX);
-    let Tx::Postgres(conn) = &mut *tx else {
-        return Ok(shards.to_vec());
-    };
     // Shards that were read to their end and are written to no more.
-    sqlx::query("DELETE FROM leases WHERE worker = $1 AND shard <> ALL($2)")
-        .bind(worker)
-        .bind(shards)
-        .execute(&mut **conn)
-        .await?;
-    give_back(tx, worker, share).await?;
-    let renew = "UPDATE leases SET until_ms = $2 WHERE worker = $1";
-    tx.query(renew).bind(worker).bind(until_ms).execute().await?;
+    let unwanted = sqlx::query("DELETE FROM leases WHERE worker = $1 AND shard <> ALL($2)");
+    unwanted.bind(worker).bind(shards).execute(&mut *conn).await?;
+    give_back(conn, worker, share).await?;
+    let renew = sqlx::query("UPDATE leases SET until_ms = $2 WHERE worker = $1");
+    renew.bind(worker).bind(until_ms).execute(&mut *conn).await?;
     let take = "INSERT INTO leases (shard, worker, until_ms)
         SELECT shard, $1, $2 FROM UNNEST($3::bigint[]) AS wanted (shard)
         WHERE NOT EXISTS (SELECT 1 FROM leases WHERE leases.shard = wanted.shard)
         ORDER BY shard LIMIT GREATEST($4 - (SELECT COUNT(*) FROM leases WHERE worker = $1), 0)";
-    let Tx::Postgres(conn) = tx else {
-        return Ok(shards.to_vec());
-    };
     let query = sqlx::query(take).bind(worker).bind(until_ms).bind(shards).bind(share);
-    query.execute(&mut **conn).await?;
-    let held: Vec<(i64,)> = tx
-        .query("SELECT shard FROM leases WHERE worker = $1 ORDER BY shard")
-        .bind(worker)
-        .all()
-        .await?;
-    Ok(held.into_iter().map(|(shard,)| shard).collect())
+    query.execute(&mut *conn).await?;
+    let held = sqlx::query_scalar("SELECT shard FROM leases WHERE worker = $1 ORDER BY shard").bind(worker);
+    Ok(held.fetch_all(conn).await?)
 }
 
 /// Gives back all but the first `keep` shards.
-async fn give_back(tx: &mut Tx, worker: &str, keep: i64) -> Result<(), StoreError> {
+async fn give_back(conn: &mut PgConnection, worker: &str, keep: i64) -> Result<(), StoreError> {
     let sql = "DELETE FROM leases WHERE worker = $1 AND shard NOT IN
         (SELECT shard FROM leases WHERE worker = $1 ORDER BY shard LIMIT $2)";
-    tx.query(sql).bind(worker).bind(keep).execute().await.map(drop)
+    sqlx::query(sql).bind(worker).bind(keep).execute(conn).await?;
+    Ok(())
 }

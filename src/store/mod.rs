@@ -42,11 +42,10 @@ mod rejections;
 mod salts;
 mod schema;
 mod sealing;
+mod statement;
 mod verify;
 mod verify_visitors;
 mod visitors;
-
-mod statement;
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -12,6 +12,12 @@ use crate::store::Store;
 /// By journal; absent means 0: the store has never heard of it.
 pub type Cursors = HashMap<JournalId, u64>;
 
+/// Where one journal's cursor stands.
+#[must_use]
+pub fn cursor_of(cursors: &Cursors, journal: JournalId) -> u64 {
+    cursors.get(&journal).copied().unwrap_or(0)
+}
+
 /// A store that takes longer to tell cursors does not answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Cursors;
 use super::sightings::Sightings;
+use super::{Cursors, cursor_of};
 use crate::domain::time::Instant;
 use crate::journal::{
     Budget, JournalEntry, JournalError, JournalId, JournalStats, KeptWhy, PrunePolicy, Retired, SyncHandle, backlog,
@@ -76,7 +76,7 @@ impl Keeper {
             .retain(|id, _| stands(id));
         let mut traces = Vec::new();
         for entry in found {
-            let confirmed = cursors.get(&entry.id).copied().unwrap_or(0);
+            let confirmed = cursor_of(cursors, entry.id);
             match self.tend_one(&entry, confirmed, may_delete, now, &mut traces) {
                 Ok((behind, since_ms)) => {
                     unconfirmed += behind;

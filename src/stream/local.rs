@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::journals::Journals;
-use super::{CursorSource, Cursors, Feed, FeedError, Items, Lot};
+use super::{CursorSource, Feed, FeedError, Items, Lot, cursor_of};
 use crate::journal::{JournalId, JournalStats};
 
 /// Payload bytes taken from one journal at once.
@@ -48,13 +48,12 @@ impl LocalFeed {
             Err(_) if waiting.is_empty() => return Ok(()),
             Err(error) => return Err(error),
         };
-        let of = |cursors: &Cursors, id| cursors.get(&id).copied().unwrap_or(0);
         for (id, _) in waiting {
-            self.journals.start(id, of(&cursors, id));
+            self.journals.start(id, cursor_of(&cursors, id));
         }
         // Everything that was handed out is committed, so what was read is what the cursor should say.
         for id in self.journals.ids() {
-            let (before, now) = (self.journals.position(id), of(&cursors, id));
+            let (before, now) = (self.journals.position(id), cursor_of(&cursors, id));
             if now < before && !self.held.contains(&id) {
                 tracing::warn!(journal = %id, before, now, "the store went back; its records are committed again");
                 self.journals.start(id, now);

@@ -22,7 +22,7 @@ use std::future::Future;
 use crate::journal::{JournalId, Lost, Purpose, Record};
 use crate::store::StoreError;
 
-pub use cursors::{CursorSource, Cursors, Reading};
+pub use cursors::{CursorSource, Cursors, Reading, cursor_of};
 pub use keeper::{Keeper, LiveJournal};
 pub use local::LocalFeed;
 pub use progress::Progress;

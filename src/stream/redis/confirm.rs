@@ -10,7 +10,7 @@ use super::format::{Entry, shard_of};
 use super::forwarder::Forwarder;
 use super::in_flight::{Heard, InFlight};
 use crate::journal::JournalId;
-use crate::stream::{Cursors, FeedError};
+use crate::stream::{Cursors, FeedError, cursor_of};
 
 /// How often the cursors are read.
 const CONFIRM_EVERY: Duration = Duration::from_millis(500);
@@ -156,8 +156,4 @@ impl Forwarder {
             tracing::debug!(%error, "entries that are sent again were not deleted");
         }
     }
-}
-
-fn cursor_of(cursors: &Cursors, id: JournalId) -> u64 {
-    cursors.get(&id).copied().unwrap_or(0)
 }

@@ -12,7 +12,7 @@ use super::format::SHARDS_MAX;
 use super::lot::{Decoded, Draft, Known, decode};
 use crate::journal::JournalId;
 use crate::metrics::Metrics;
-use crate::stream::{CursorSource, Feed, FeedError, Lot};
+use crate::stream::{CursorSource, Feed, FeedError, Lot, cursor_of};
 
 /// The shards that a worker is to read, as they are now.
 pub type OwnedShards = watch::Receiver<Vec<u16>>;
@@ -208,8 +208,7 @@ impl RedisFeed {
         if !doubtful.is_empty() {
             let cursors = self.source.cursors(doubtful.clone()).await?;
             for id in doubtful {
-                let cursor = cursors.get(&id).copied().unwrap_or(0);
-                self.known.positions.insert(id, cursor);
+                self.known.positions.insert(id, cursor_of(&cursors, id));
             }
         }
         let verdicts = draft.judge(page, &mut self.known);
